@@ -1,0 +1,32 @@
+// RSA signature verification (RFC 8017): PKCS#1 v1.5 and PSS, both with SHA-256, 2048 or 3072 bits.
+// SPDX-License-Identifier: MIT
+#ifndef OTA_RSA_H
+#define OTA_RSA_H
+
+#include "ota.h"
+
+#define OTA_RSA_MAX_BYTES 384u
+
+// A public key as PKCS#1 RSAPublicKey DER (RFC 8017 A.1.1), the bytes whose SHA-256 is MCUboot's KEYHASH.
+struct ota_key {
+    const uint8_t *der;
+    uint32_t size;
+};
+
+// Working memory of one verification, at most 2 KiB; contents need not be kept between calls.
+typedef struct {
+    uint32_t words[(2048 - 32) / 4];
+} ota_rsa_work_t;
+
+enum ota_rsa_padding {
+    OTA_RSA_PKCS1 = 1, // RSASSA-PKCS1-v1_5 (RFC 8017 8.2)
+    OTA_RSA_PSS = 2,   // RSASSA-PSS, MGF1 with SHA-256, 32 bytes of salt (RFC 8017 8.1)
+};
+
+// Is `sig` (n bytes, big-endian) a signature by `key` over the message whose SHA-256 is `hash`?
+// `io` may be NULL; io->feed is called once per multiplication.
+// Returns OTA_OK, OTA_E_SIGNATURE (also when n is not the key's size) or OTA_E_KEY_FORMAT.
+int ota_rsa_verify(ota_rsa_work_t *w, const struct ota_io *io, const struct ota_key *key,
+    enum ota_rsa_padding padding, const uint8_t hash[32], const uint8_t *sig, uint32_t n) OTA_MUST_CHECK;
+
+#endif
