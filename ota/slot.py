@@ -113,7 +113,7 @@ class Slot:
             self.progress = written
 
     def commit(self, sequence, counter):
-        self._append(_COMPLETE, 0, sequence, bytes((counter & 255, counter >> 8 & 255, counter >> 16 & 255, counter >> 24, 0, 0)), 2)
+        self._append_complete(sequence, counter, 2)
         self.load()
 
     def confirm(self):
@@ -132,11 +132,16 @@ class Slot:
     def mend(self):
         """Writes the second copy of a mark of which only one is left (SPEC.md section 2)."""
         if self._complete == 1:
-            self.commit(self.sequence, self.counter)
+            self._append_complete(self.sequence, self.counter, 1)
         if self._confirmed == 1:
-            self.confirm()
+            self._append(_CONFIRMED, 0, 0, _NO_TAIL, 1)
         if self._rejected == 1:
-            self.reject(self.reason)
+            self._append(_REJECTED, 0, self.reason, _NO_TAIL, 1)
+        self.load()
+
+    def _append_complete(self, sequence, counter, copies):
+        tail = bytes((counter & 255, counter >> 8 & 255, counter >> 16 & 255, counter >> 24, 0, 0))
+        self._append(_COMPLETE, 0, sequence, tail, copies)
 
     def _append(self, kind, arg, number, tail, copies):
         native.mark(self._mark, kind, arg, number, tail)

@@ -83,6 +83,7 @@ static mp_obj_t trailer(mp_obj_t buf, mp_obj_t n_obj) {
         MP_OBJ_NEW_SMALL_INT(t.confirmed),
         MP_OBJ_NEW_SMALL_INT(t.rejected),
         mp_obj_new_int_from_uint(t.reason),
+        MP_OBJ_NEW_SMALL_INT(t.reported),
     };
     return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
 }

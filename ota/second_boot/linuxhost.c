@@ -43,7 +43,9 @@ static int load(const struct ota_io *io, const struct ota_boot_choice *choice) {
     return fd;
 }
 
-static void start(int image, int watchdog, const char *flash, uint8_t slot, char **args) {
+static void start(int image, int watchdog, const char *flash, uint8_t slot) {
+    // the application, and Python when it ends
+    static char *const args[] = { "image", "-i", "-m", "main", NULL };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(watchdog, LINUXHOST_WATCHDOG_FD) < 0) {
         fail("watchdog");
@@ -82,7 +84,7 @@ static int supervise(pid_t child, int feed, bool armed) {
     return RESET_WATCHDOG;
 }
 
-static int run(const struct ota_io *io, const struct ota_boot_choice *choice, const char *flash, char **args) {
+static int run(const struct ota_io *io, const struct ota_boot_choice *choice, const char *flash) {
     int pipes[2];
     if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0) {
         fail("pipe");
@@ -90,7 +92,7 @@ static int run(const struct ota_io *io, const struct ota_boot_choice *choice, co
     int image = load(io, choice);
     pid_t child = fork();
     if (child == 0) {
-        start(image, pipes[1], flash, choice->slot, args);
+        start(image, pipes[1], flash, choice->slot);
     }
     if (child < 0) {
         fail("fork");
@@ -111,8 +113,8 @@ int main(int argc, char **argv) {
         .tries = BOARD_TRIES,
     };
     struct ota_io io;
-    if (argc < 2) {
-        fprintf(stderr, "usage: second_boot FLASH [ARGUMENT...]\n");
+    if (argc != 2) {
+        fprintf(stderr, "usage: second_boot FLASH\n");
         return 2;
     }
     const char *fault = hostflash_open(&io, argv[1], BOARD_FLASH_SIZE, BOARD_SECTOR);
@@ -132,6 +134,6 @@ int main(int argc, char **argv) {
         }
         fprintf(stderr, "second boot: slot %c, %s", 'A' + choice.slot, how[choice.how]);
         fprintf(stderr, choice.trial ? " %u of %u\n" : "\n", choice.trial, config.tries);
-        config.suspicious = run(&io, &choice, argv[1], argv + 1) == RESET_WATCHDOG;
+        config.suspicious = run(&io, &choice, argv[1]) == RESET_WATCHDOG;
     }
 }
