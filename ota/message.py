@@ -39,7 +39,7 @@ class Notice:
 
 
 def parse(payload):
-    """Reads an upgrade message (bytes). Returns a Notice, or None if the message announces nothing."""
+    """Reads an upgrade message (bytes). Returns a Notice, or None if it announces nothing."""
     if len(payload) > MESSAGE_MAX:
         raise OSError(_E_LONG)
     import json
@@ -51,8 +51,8 @@ def parse(payload):
     if type(message) is not dict:
         raise OSError(_E_FIELD)
     data = message.get("data")
-    if data == {}:
-        return None
+    if data == {} or (data is None and "params" in message):
+        return None  # nothing to upgrade to, or the broker's echo of our own request
     status = message.get("message", "success")
     if type(data) is not dict or type(status) is not str or not status.startswith("success"):
         raise OSError(_E_FIELD)

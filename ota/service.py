@@ -120,6 +120,10 @@ class OtaService:
             self._board.reset()
         return self.updating
 
+    def check(self):
+        """Asks the server for an upgrade; it also tells on its own after every inform."""
+        self._transport.request(self.ota_ver)
+
     def confirm(self):
         """The application's word that the running image works."""
         if not self.in_trial:
@@ -193,7 +197,6 @@ class OtaService:
             step, words = reason.of(self._inactive.reason)
             if self._transport.report(step, "%s (%d)" % (words, self._inactive.reason), 1):
                 self._inactive.report()
-        self._transport.request(self.ota_ver)
 
     def _notified(self, payload):
         try:

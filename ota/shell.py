@@ -26,7 +26,10 @@ netmgr                      state of the network
 netmgr connect SSID PASSWD  join a network, now and after a restart
 netmgr clear                forget the network
 OTA_APP PK DN DS PS         start the update service, now and after a restart
-ota status|confirm|rollback the update service
+ota status                  state of the update service
+ota check                   ask the server for an upgrade
+ota confirm                 the image on trial works
+ota rollback                give up the image on trial
 ota server HOST:PORT        the broker to use instead of the cloud
 reboot                      restart the board
 Ctrl-C                      leave to Python"""
@@ -158,9 +161,11 @@ class Shell:
             print("not started; use OTA_APP")
         elif words == ["status"]:
             print(self.service.status())
+        elif words == ["check"]:
+            self.service.check()
         elif words == ["confirm"]:
             self.service.confirm()
         elif words == ["rollback"]:
             self.service.rollback()
         else:
-            print("usage: ota status | confirm | rollback | server HOST:PORT")
+            print("usage: ota status | check | confirm | rollback | server HOST:PORT")
