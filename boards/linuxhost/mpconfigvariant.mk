@@ -12,4 +12,3 @@ INC += -I$(MPOTA_GEN) -I$(MPOTA_DIR)/ota/core -I$(MPOTA_DIR)/boards/emulator
 # $(MPOTA_DIR) in manifests; makemanifest.py knows only what it is told.
 MICROPY_MANIFEST_MPOTA_DIR = $(MPOTA_DIR)
 MICROPY_MANIFEST_MPOTA_GEN = $(MPOTA_GEN)
-MICROPY_MANIFEST_MPOTA_APP = $(MPOTA_APP)

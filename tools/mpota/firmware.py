@@ -2,10 +2,18 @@
 # SPDX-License-Identifier: MIT
 
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_WATCHDOG_MS = 5000
-DEFAULT_TRIES = 3
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom a firmware believes. Keys are PKCS#1 RSAPublicKey DER, the CA is a DER certificate."""
+
+    product: str
+    image_keys: tuple
+    digest_key: bytes | None
+    ca: bytes | None
 
 
 def product_ids(vendor, product, board):
@@ -14,19 +22,17 @@ def product_ids(vendor, product, board):
     return vendor_id.bytes, uuid.uuid5(vendor_id, f"{product}/{board}").bytes
 
 
-def generate(board, product, image_keys, digest_key, ca, server, out):
+def generate(board, trust, server, out):
     """Writes board.h, keys.h and ota_config.py into the folder `out`; files that would not change keep their date.
 
-    board: Board. product: product key. image_keys: PKCS#1 DER of every key whose images boot. digest_key: the same
-    of the key behind digestsign, or None. ca: DER of the CA for TLS, or None. server: "host:port" or None for the
-    product's own host at the cloud.
+    server: "host:port", or None for the product's own host at the cloud.
     """
-    vendor_id, class_id = product_ids(board.vendor, product, board.name)
+    ids = product_ids(board.vendor, trust.product, board.name)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "board.h", _board_header(board))
-    _write(out / "keys.h", _keys_header(image_keys, vendor_id, class_id))
-    _write(out / "ota_config.py", _constants(board, vendor_id, class_id, image_keys, digest_key, ca, server))
+    _write(out / "keys.h", _keys_header(trust.image_keys, *ids))
+    _write(out / "ota_config.py", _constants(board, trust, ids, server))
 
 
 def _write(path, text):
@@ -61,22 +67,26 @@ def _keys_header(image_keys, vendor_id, class_id):
     return text + array("vendor_id", vendor_id) + array("class_id", class_id)
 
 
-def _constants(board, vendor_id, class_id, image_keys, digest_key, ca, server):
-    host, _, port = (server or "").rpartition(":")
+def _constants(board, trust, ids, server):
+    if server:
+        host, _, port = server.rpartition(":")
+        address = repr((host, int(port)))
+    else:
+        address = 'pk + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", 1883'
     return f'''"""Made from {board.name}/board.toml, the keys and the product this firmware trusts."""
 
 BOARD = {board.name!r}
 FLASH_SIZE = {board.flash_size}
 SECTOR = {board.sector}
 SLOTS = {tuple(board.slots)!r}
-VENDOR_ID = {vendor_id!r}
-CLASS_ID = {class_id!r}
-IMAGE_KEYS = {tuple(image_keys)!r}
-DIGEST_KEY = {digest_key!r}
-CA = {ca!r}
+VENDOR_ID = {ids[0]!r}
+CLASS_ID = {ids[1]!r}
+IMAGE_KEYS = {trust.image_keys!r}
+DIGEST_KEY = {trust.digest_key!r}
+CA = {trust.ca!r}
 
 
 def server(pk):
     """(host, port) of the broker."""
-    return {(host, int(port)) if server else ...!r}
-'''.replace("return Ellipsis", 'return pk + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", 1883')
+    return {address}
+'''
