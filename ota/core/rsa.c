@@ -186,29 +186,33 @@ static bool exponentiate(ota_rsa_work_t *w, const struct ota_io *io, const uint8
     return true;
 }
 
-// A minimal, positive DER INTEGER at *p; moves *p behind it. Returns its bytes without the sign byte, or NULL.
-static const uint8_t *der_integer(const uint8_t **p, const uint8_t *end, uint32_t *n) {
-    const uint8_t *v = *p;
-    uint32_t header = 2;
-    if (end - v < 4 || v[0] != 0x02) {
-        return NULL;
+// Tag and minimal length of a DER element that ends by `end`: the bytes of its header, or 0. *n gets the contents' size.
+static uint32_t der_header(const uint8_t *p, const uint8_t *end, uint8_t tag, uint32_t *n) {
+    uint32_t left = (uint32_t)(end - p), header = 2;
+    if (left < 2 || p[0] != tag) {
+        return 0;
     }
-    *n = v[1];
-    if (v[1] == 0x82) {
-        *n = (uint32_t)v[2] << 8 | v[3];
+    *n = p[1];
+    if (p[1] == 0x82 && left > 3) {
+        *n = (uint32_t)p[2] << 8 | p[3];
         header = 4;
     }
-    if ((v[1] >= 0x80 && v[1] != 0x82) || (v[1] == 0x82 && *n < 0x100) || *n == 0 || *n > (uint32_t)(end - v) - header) {
+    bool minimal = header == 4 ? *n >= 0x100 : *n < 0x80;
+    return minimal && *n <= left - header ? header : 0;
+}
+
+// A minimal, positive DER INTEGER at *p; moves *p behind it. Returns its first byte that counts and their number, or NULL.
+static const uint8_t *der_integer(const uint8_t **p, const uint8_t *end, uint32_t *n) {
+    uint32_t header = der_header(*p, end, 0x02, n);
+    const uint8_t *v = *p + header;
+    if (header == 0 || *n == 0 || v[0] >= 0x80) {
         return NULL;
     }
-    v += header;
     *p = v + *n;
-    if (v[0] >= 0x80 || (v[0] == 0 && *n > 1 && v[1] < 0x80)) {
-        return NULL;
-    }
-    if (v[0] == 0) {
+    if (v[0] == 0 && *n > 1) {
         v++;
         *n -= 1;
+        return v[0] >= 0x80 ? v : NULL;
     }
     return v;
 }
@@ -224,11 +228,11 @@ static limb_t negative_inverse(limb_t odd) {
 // SEQUENCE { INTEGER modulus, INTEGER exponent } and nothing else. False if the key cannot be used.
 static bool load_key(ota_rsa_work_t *w, const struct ota_key *key) {
     const uint8_t *p = key->der, *end = p + key->size;
-    uint32_t n, e_size;
-    if (key->size < 4 || p[0] != 0x30 || p[1] != 0x82 || ((uint32_t)p[2] << 8 | p[3]) != key->size - 4) {
+    uint32_t n, e_size, header = der_header(p, end, 0x30, &n);
+    if (header == 0 || header + n != key->size) {
         return false;
     }
-    p += 4;
+    p += header;
     const uint8_t *modulus = der_integer(&p, end, &n);
     if (modulus == NULL || (n != 256 && n != 384) || modulus[0] < 0x80 || (modulus[n - 1] & 1) == 0) {
         return false;
