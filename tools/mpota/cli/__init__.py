@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from mpota.cli import device, image, key, publish, serve
+from mpota.cli import device, firmware, image, key, publish, serve
 from mpota.errors import ToolError
 
 
@@ -21,6 +21,7 @@ def mpota():
 
 mpota.add_command(key.key)
 mpota.add_command(image.image)
+mpota.add_command(firmware.firmware)
 mpota.add_command(device.device)
 mpota.add_command(device.status)
 mpota.add_command(publish.publish)
