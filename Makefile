@@ -5,7 +5,8 @@ BUILD := $(CURDIR)/build
 VENV := $(BUILD)/venv/bin
 MICROPY_DIR ?=
 MICROPY_TOP := $(if $(MICROPY_DIR),$(abspath $(MICROPY_DIR)),$(BUILD)/src/micropython)
-export MICROPY_DIR MPOTA_BUILD := $(BUILD)
+export MICROPY_DIR
+export MPOTA_BUILD := $(BUILD)
 export SOURCE_DATE_EPOCH := 0
 MAKEFLAGS += --no-print-directory
 

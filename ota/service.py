@@ -195,7 +195,7 @@ class OtaService:
             self.confirm()
         if self._inactive.unreported:
             step, words = reason.of(self._inactive.reason)
-            if self._transport.report(step, "%s (%d)" % (words, self._inactive.reason), 1):
+            if self._transport.report(step, "%d %s" % (self._inactive.reason, words), 1):
                 self._inactive.report()
 
     def _notified(self, payload):
@@ -243,6 +243,8 @@ class OtaService:
         trust = (config.IMAGE_KEYS, config.VENDOR_ID, config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
         self._update = Update(notice, source, self._active, self._inactive, trust, self._buf, self._progress)
+        if self._update.resumes:
+            self._say("fetch resumes at %d" % self._inactive.progress)
         self._steps = self._update.steps()
         self._percent = 0
 
@@ -273,7 +275,7 @@ class OtaService:
         step, words = reason.of(code)
         self.last_error = code
         self._say("refused: %s (%d)" % (words, code))
-        self._transport.report(step, "%s (%d)" % (words, code), 1)
+        self._transport.report(step, "%d %s" % (code, words), 1)
 
     def _progress(self, done, total):
         percent = max(done * 100 // total, 1)

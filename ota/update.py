@@ -44,10 +44,16 @@ class Update:
         self._progress = progress
         self._type = PATCH if notice.patch else IMAGE
 
+    @property
+    def resumes(self):
+        """True if a part of this very artifact is in flash already."""
+        notice = self.notice
+        return self._inactive.holds(self._type, notice.size, notice.digest) and self._inactive.progress > 0
+
     def steps(self):
         notice = self.notice
         slot = self._inactive
-        resumed = slot.holds(self._type, notice.size, notice.digest) and slot.progress > 0
+        resumed = self.resumes
         if not resumed:
             slot.begin(self._type, notice.size, notice.digest)
         try:
