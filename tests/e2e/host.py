@@ -3,7 +3,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -71,18 +70,6 @@ class Server:
 
     def publish(self, image, digest_key, device, *options, check=True):
         return self.mpota("publish", image, "--key", digest_key, "--device", device, *options, check=check)
-
-    def wait_for_line(self, pattern, timeout_s=30):
-        """Waits until the server, from now on, prints a line that matches; returns the match."""
-        end = time.monotonic() + timeout_s
-        with self.log.open() as log:
-            log.seek(0, os.SEEK_END)
-            while time.monotonic() < end:
-                found = re.search(pattern, log.readline().rstrip())
-                if found:
-                    return found
-                time.sleep(0.002)
-        raise AssertionError(f"the server never said {pattern!r}:\n{self.log.read_text()[-2000:]}")
 
     def status(self, device):
         """The row of `mpota status` for a device, as a dict."""

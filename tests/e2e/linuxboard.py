@@ -5,7 +5,11 @@ import re
 import subprocess
 import threading
 import time
+import zlib
 from pathlib import Path
+
+
+SECTOR = 0x1000
 
 
 class LinuxBoard:
@@ -61,6 +65,21 @@ class LinuxBoard:
             if time.monotonic() > end:
                 raise AssertionError(f"the board never said {pattern!r}:\n" + "\n".join(self.log[-40:]))
             time.sleep(0.01)
+
+    def marks(self, slot):
+        """The kinds of the marks in a slot's trailer, in order (SPEC.md section 2). slot: (offset, size)."""
+        with self.flash.open("rb") as flash:
+            flash.seek(slot[0] + slot[1] - SECTOR)
+            trailer = flash.read(SECTOR)
+        places = (trailer[i : i + 16] for i in range(0, SECTOR, 16))
+        return "".join(chr(p[0]) for p in places if zlib.crc32(p[:12]).to_bytes(4, "little") == p[12:])
+
+    def wait_for_marks(self, slot, pattern, timeout_s=30):
+        """Waits until all of the trailer's kinds match."""
+        end = time.monotonic() + timeout_s
+        while not re.fullmatch(pattern, self.marks(slot)):
+            if time.monotonic() > end:
+                raise AssertionError(f"no marks {pattern} but {self.marks(slot)}")
 
     def cut(self):
         """Power is lost: nothing of the process gets another instruction."""
