@@ -33,9 +33,11 @@ def pkcs1(key="test-rsa2048", digest=HASH):
 
 def raw_sign(em, key="test-rsa2048"):
     """em ^ d, whatever em is."""
-    numbers = private_key(key).private_numbers()
-    n = numbers.public_numbers.n
-    return pow(int.from_bytes(em, "big"), numbers.d, n).to_bytes(n.bit_length() // 8, "big")
+    k = private_key(key).private_numbers()
+    m = int.from_bytes(em, "big")
+    mod_q = pow(m, k.dmq1, k.q)
+    sig = mod_q + k.q * ((pow(m, k.dmp1, k.p) - mod_q) * k.iqmp % k.p)
+    return sig.to_bytes(k.public_numbers.n.bit_length() // 8, "big")
 
 
 def mgf1(seed, n):
