@@ -33,9 +33,11 @@ def pkcs1(key="test-rsa2048", digest=HASH):
 
 def raw_sign(em, key="test-rsa2048"):
     """em ^ d, whatever em is."""
-    numbers = private_key(key).private_numbers()
-    n = numbers.public_numbers.n
-    return pow(int.from_bytes(em, "big"), numbers.d, n).to_bytes(n.bit_length() // 8, "big")
+    k = private_key(key).private_numbers()
+    m = int.from_bytes(em, "big")
+    mod_q = pow(m, k.dmq1, k.q)
+    sig = mod_q + k.q * ((pow(m, k.dmp1, k.p) - mod_q) * k.iqmp % k.p)
+    return sig.to_bytes(k.public_numbers.n.bit_length() // 8, "big")
 
 
 def mgf1(seed, n):
@@ -263,8 +265,8 @@ def test_any_exponent_is_raised_to(limb_bits):
 def test_moduli_at_the_edges_of_division_are_right(limb_bits, top):
     """A top limb as small or as large as can be makes the estimated quotient wrong most often."""
     p = primes()[0]
-    fill = top[-4:] * 60 if top[-4:] in ("0000", "ffff") else "0" * 240  # down to where the next prime moves it
-    q = next_prime(int(top + fill + "0" * (512 - 16 - 240), 16) // p + 2)
+    fill = top[-4:] * 58 if top[-4:] in ("0000", "ffff") else "0" * 232  # down to where the next prime moves it
+    q = next_prime(int(top + fill + "0" * (512 - 16 - 232), 16) // p + 2)
     assert f"{p * q:x}".startswith(top)
     for e in (65537, 1009, 0xFFFF0001):
         check_arithmetic(p, q, e, limb_bits)
