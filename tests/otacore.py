@@ -64,7 +64,8 @@ class Mark(c.Structure):
 
 class Trailer(c.Structure):
     _fields_ = [("places", c.c_uint16), ("next", c.c_uint16), ("started", c.c_uint8), ("complete", c.c_uint8),
-                ("confirmed", c.c_uint8), ("rejected", c.c_uint8), ("tried", c.c_uint8), ("artifact_type", c.c_uint8),
+                ("confirmed", c.c_uint8), ("rejected", c.c_uint8), ("reported", c.c_uint8),
+                ("tried", c.c_uint8), ("artifact_type", c.c_uint8),
                 ("digest", c.c_uint8 * 6), ("artifact_size", c.c_uint32), ("progress", c.c_uint32),
                 ("sequence", c.c_uint32), ("counter", c.c_uint32), ("reason", c.c_uint32)]
 
