@@ -63,6 +63,11 @@ demo: setup keys ## the whole story on this computer
 test: setup ## every test that CI runs
 	@$(VENV)/python -m pytest -q tests
 
+.PHONY: bench
+bench: setup keys ## instruction counts and ratios
+	@$(VENV)/python tests/bench/core.py
+	@$(VENV)/python tests/bench/service.py
+
 .PHONY: lock
 lock: ## pin the Python packages anew
 	@$(VENV)/pip install -q pip-tools

@@ -125,19 +125,27 @@ class _SslModule:
     def __init__(self, ca, timeout_ms):
         self._ca = ca
         self._timeout_ms = timeout_ms
+        self._context = None
 
     def wrap_socket(self, sock, server_hostname=None):
-        import tls
-
-        context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        context.verify_mode = tls.CERT_REQUIRED
         try:
-            context.load_verify_locations(self._ca)
-            return _TlsSocket(context.wrap_socket(sock.raw, server_hostname=server_hostname), sock.raw, self._timeout_ms)
+            wrapped = self._verifying().wrap_socket(sock.raw, server_hostname=server_hostname)
+            return _TlsSocket(wrapped, sock.raw, self._timeout_ms)
         except ValueError:
             raise OSError(_E_TLS)
         except OSError as e:
             raise OSError(_E_TLS if e.errno < 0 else e.errno)
+
+    def _verifying(self):
+        """One context for all connections: it is larger than the rest of the service."""
+        if not self._context:
+            import tls
+
+            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = tls.CERT_REQUIRED
+            context.load_verify_locations(self._ca)
+            self._context = context
+        return self._context
 
 
 class _TlsSocket(Socket):
