@@ -18,7 +18,6 @@ from mpota import linkkit, messages
 ROOT = Path(__file__).resolve().parents[2]
 PK, DN, SECRET = "a1B2c3D4e5F", "dev01", "0123456789abcdef0123456789abcdef"
 BOARD = """\
-vendor = "example.org"
 [chip]
 name = "none"
 [flash]
@@ -30,6 +29,7 @@ a = { offset = 0, size = 0x20000 }
 b = { offset = 0x20000, size = 0x10000 }
 [image]
 header_size = 0x200
+vendor = "example.org"
 """
 LIMIT = 0x10000 - 0x1000
 PAYLOAD = bytes(range(256)) * 100

@@ -25,8 +25,8 @@ def test_smaller_slot_without_its_trailer_is_the_limit(tmp_path):
     ("old", "new", "reason"),
     [
         ("[flash]", "[other]", "table flash is missing"),
-        ("sector = 0x1000", "", "flash.sector is not a positive number"),
-        ("sector = 0x1000", "sector = true", "flash.sector is not a positive number"),
+        ("sector = 0x1000", "", "flash.sector is not a number of at least 1"),
+        ("sector = 0x1000", "sector = true", "flash.sector is not a number of at least 1"),
         ("b = {", "c = {", "table slots.b is missing"),
         ("size = 0x10000 }", "size = 0x1000 }", "not larger than its trailer"),
         ("[chip]", "[chip", "not TOML"),

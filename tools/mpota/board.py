@@ -11,22 +11,27 @@ from mpota.errors import ToolError
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 HEADER_SIZE = 0x200
+TRIES = 3
+WATCHDOG_MS = 5000
 
 
 @dataclass(frozen=True)
 class Board:
-    """What the host needs to know of a board. The smaller slot's last sector is its trailer."""
+    """What the host needs to know of a board. A slot's last sector is its trailer."""
 
     name: str
+    flash_size: int
     sector: int
-    slot_size: int
+    slots: tuple  # (offset, size) of A and B, bytes
     header_size: int
     vendor: str | None
+    tries: int
+    watchdog_ms: int
 
     @property
     def image_limit(self):
-        """The largest image a slot holds."""
-        return self.slot_size - self.sector
+        """The largest image both slots hold."""
+        return min(size for _, size in self.slots) - self.sector
 
 
 def default_folder():
@@ -51,18 +56,27 @@ def load(name, folder=None):
 
 
 def _board(path, name, facts):
+    flash = _table(path, facts, "flash")
     slots = _table(path, facts, "slots")
-    image = facts.get("image", {})
+    image, boot = facts.get("image", {}), facts.get("boot", {})
     board = Board(
         name=name,
-        sector=_number(path, _table(path, facts, "flash"), "flash.sector"),
-        slot_size=min(_number(path, _table(path, slots, slot, "slots."), f"slots.{slot}.size") for slot in "ab"),
+        flash_size=_number(path, flash, "flash.size"),
+        sector=_number(path, flash, "flash.sector"),
+        slots=tuple(_slot(path, slots, name) for name in "ab"),
         header_size=image.get("header_size", HEADER_SIZE),
-        vendor=image.get("vendor", facts.get("vendor")),
+        vendor=image.get("vendor"),
+        tries=boot.get("tries", TRIES),
+        watchdog_ms=boot.get("watchdog_ms", WATCHDOG_MS),
     )
-    if board.slot_size <= board.sector:
+    if board.image_limit <= 0:
         raise ToolError(path, "a slot is not larger than its trailer")
     return board
+
+
+def _slot(path, slots, name):
+    slot = _table(path, slots, name, "slots.")
+    return _number(path, slot, f"slots.{name}.offset", least=0), _number(path, slot, f"slots.{name}.size")
 
 
 def _table(path, facts, key, prefix=""):
@@ -72,8 +86,8 @@ def _table(path, facts, key, prefix=""):
     return value
 
 
-def _number(path, facts, name):
+def _number(path, facts, name, least=1):
     value = facts.get(name.rpartition(".")[2])
-    if type(value) is not int or value <= 0:
-        raise ToolError(path, f"{name} is not a positive number")
+    if type(value) is not int or value < least:
+        raise ToolError(path, f"{name} is not a number of at least {least}")
     return value

@@ -53,8 +53,9 @@ def _key_pem(key):
 
 
 def _names(host):
+    """An address is named twice: mbedTLS before 3.5 knows only DNS names and compares an address with them."""
     names = dict.fromkeys((*ALWAYS, host))
-    return [_name(name) for name in names]
+    return [*(_name(name) for name in names), *(x509.DNSName(name) for name in names if not isinstance(_name(name), x509.DNSName))]
 
 
 def _name(name):
@@ -73,6 +74,14 @@ def _covers(paths, host):
         raise ToolError(paths.server, "not a certificate; remove it to have it made anew") from error
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return _name(host) in list(names)
+
+
+def certificate_der(path):
+    """The certificate in the PEM file `path`, as DER."""
+    try:
+        return x509.load_pem_x509_certificate(storage.read(path)).public_bytes(serialization.Encoding.DER)
+    except ValueError as error:
+        raise ToolError(path, "not a certificate") from error
 
 
 def _builder(subject, issuer, public_key):
