@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .helpers import DN, PK, mpota
+from .helpers import DN, PK, mpota, mpota_process
 
 
 def limited(size):
@@ -32,7 +32,7 @@ def state(tmp_path):
 
 def test_full_disk_while_building_leaves_no_file(shelf, tmp_path):
     out = tmp_path / "image.bin"
-    done = mpota(
+    done = mpota_process(
         "image", "build", shelf / "payload.bin", out, "--board", "tiny", "--boards", shelf / "boards", "--product", PK,
         "--version", "1.0.0", "--counter", "1", "--key", shelf / "image.pem", preexec_fn=limited(10000),
     )  # fmt: skip
@@ -41,24 +41,24 @@ def test_full_disk_while_building_leaves_no_file(shelf, tmp_path):
 
 
 def test_full_disk_while_making_a_key_leaves_no_file(tmp_path):
-    check(mpota("key", "new", tmp_path / "key.pem", preexec_fn=limited(100)), f"{tmp_path}/key.pem: File too large")
+    check(mpota_process("key", "new", tmp_path / "key.pem", preexec_fn=limited(100)), f"{tmp_path}/key.pem: File too large")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_full_disk_while_publishing_publishes_nothing(shelf, build, state):
     command = "publish", build("1.1.0"), "--key", shelf / "digest.pem", "--product", PK, "--state", state
-    check(mpota(*command, preexec_fn=limited(10000)), f"{state}/artifacts/")
+    check(mpota_process(*command, preexec_fn=limited(10000)), f"{state}/artifacts/")
     assert list((state / "artifacts").iterdir()) == []
     assert "waiting" not in mpota("status", "--state", state).stdout
 
 
 def test_full_disk_stops_the_store(state):
-    check(mpota("device", "add", PK, "dev02", "--state", state, preexec_fn=limited(100)), f"{state}/mpota.db: ")
+    check(mpota_process("device", "add", PK, "dev02", "--state", state, preexec_fn=limited(100)), f"{state}/mpota.db: ")
     assert "dev02" not in mpota("device", "list", "--state", state).stdout
 
 
 def test_full_disk_stops_the_server(state):
-    check(mpota("serve", "--state", state, preexec_fn=limited(100)), f"{state}/")
+    check(mpota_process("serve", "--state", state, preexec_fn=limited(100)), f"{state}/")
     assert not (state / "server.json").exists()
 
 
@@ -85,10 +85,10 @@ def test_missing_state_is_named_and_not_made(tmp_path, command):
 
 def test_state_is_found_by_environment_and_by_default(state, tmp_path):
     environment = {**os.environ, "MPOTA_STATE": str(state)}
-    assert DN in mpota("device", "list", env=environment).stdout
+    assert DN in mpota_process("device", "list", env=environment).stdout
     Path(state).rename(tmp_path / "mpota-state")
     environment.pop("MPOTA_STATE")
-    assert DN in mpota("device", "list", cwd=tmp_path, env=environment).stdout
+    assert DN in mpota_process("device", "list", cwd=tmp_path, env=environment).stdout
 
 
 def test_device_that_is_there_or_is_not_is_named(state):
@@ -101,11 +101,11 @@ def test_device_that_is_there_or_is_not_is_named(state):
 def test_unreadable_certificate_authority_is_named(state):
     for name in ("ca.pem", "ca-key.pem"):
         (state / name).write_text("junk")
-    check(mpota("serve", "--state", state), f"{state}/ca.pem: this CA or its key cannot be read")
+    check(mpota_process("serve", "--state", state), f"{state}/ca.pem: this CA or its key cannot be read")
 
 
 def test_wrong_usage_is_status_2(tmp_path):
     for command in ([], ["nonsense"], ["serve", "--bind", "0.0.0.0"], ["serve", "--mqtt-port", "65536"], ["key", "new"]):
-        assert mpota(*command, cwd=tmp_path).returncode == 2
+        assert mpota_process(*command, cwd=tmp_path).returncode == 2
     assert mpota("--help").returncode == 0
     assert mpota("--version").stdout.startswith("mpota ")

@@ -16,7 +16,7 @@ import pytest
 
 from mpota import image
 
-from .helpers import DN, PK, SECRET, FakeDevice, mpota, mpota_json, serving, until
+from .helpers import DN, PK, SECRET, FakeDevice, mpota, mpota_json, mpota_process, serving, until
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def status(state):
     return mpota_json("status", "--state", state)
 
 
-def publish(state, shelf, path, *options):
-    return mpota("publish", path, "--key", shelf / "digest.pem", "--product", PK, "--state", state, *options)
+def publish(state, shelf, path, *options, run=mpota):
+    return run("publish", path, "--key", shelf / "digest.pem", "--product", PK, "--state", state, *options)
 
 
 def fetch(server, url, start=0):
@@ -59,7 +59,7 @@ def test_update_from_inform_to_inform(shelf, build, state, device):
         device.inform("1.0.0")
         until(lambda: status(state)[0]["version"] == "1.0.0")
         outcome = {}
-        waiting = threading.Thread(target=lambda: outcome.update(done=publish(state, shelf, new, "--wait", "--json")))
+        waiting = threading.Thread(target=lambda: outcome.update(done=publish(state, shelf, new, "--wait", "--json", run=mpota_process)))
         waiting.start()
         data = device.upgrade()
         assert (data["version"], data["size"], data["signMethod"]) == ("1.1.0", new.stat().st_size, "SHA256")
@@ -197,7 +197,7 @@ def test_killed_server_leaves_no_broker(state):
 
 def test_second_server_on_one_state_is_refused(state):
     with serving(state):
-        done = mpota("serve", "--state", state)
+        done = mpota_process("serve", "--state", state)
         assert (done.returncode, done.stderr) == (1, f"mpota: {state}: another server runs on this state\n")
 
 
@@ -205,7 +205,7 @@ def test_second_server_on_one_state_is_refused(state):
 def test_taken_port_is_one_line(state, option):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = mpota("serve", "--state", state, option, str(port))
+        done = mpota_process("serve", "--state", state, option, str(port))
     assert (done.returncode, done.stderr) == (1, f"mpota: 127.0.0.1:{port}: port is taken\n")
 
 
