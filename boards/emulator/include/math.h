@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #ifndef MATH_H
 #define MATH_H
+#include <sys/types.h>
 typedef float float_t;
 typedef double double_t;
 #define FLT_EVAL_METHOD 0
@@ -27,7 +28,7 @@ float copysignf(float x, float y); float cosf(float x); float coshf(float x); fl
 float expf(float x); float expm1f(float x); float fabsf(float x); float floorf(float x); float fmodf(float x, float y);
 float frexpf(float x, int *e); float ldexpf(float x, int e); float lgammaf(float x); float log10f(float x);
 float log1pf(float x); float log2f(float x); float logf(float x); float modff(float x, float *i);
-float nearbyintf(float x); float powf(float x, float y); float roundf(float x); float scalbnf(float x, int n);
+float nanf(const char *tag); float nearbyintf(float x); float powf(float x, float y); float roundf(float x); float scalbnf(float x, int n);
 float sinf(float x); float sinhf(float x); float sqrtf(float x); float tanf(float x); float tanhf(float x);
 float tgammaf(float x); float truncf(float x);
 double floor(double x); double pow(double x, double y);
