@@ -41,21 +41,24 @@ typedef struct {
     ota_sha256_t sha;
     uint32_t limit;    // bytes the image may occupy
     uint32_t position; // bytes consumed
+    uint32_t left;     // bytes missing of what is being read
+    uint32_t hash_end; // position at which the hashed part ends
+    uint32_t area_end; // position at which the current part (payload or TLV area) ends
     int32_t error;     // first failure, kept
-    uint32_t seen;     // which TLVs were met
-    uint8_t vendor_id[16], class_id[16], key_hash[32];
-    uint16_t sig_size;
-    uint16_t tlv_tag, tlv_left;
-    uint32_t area_end; // position at which the current TLV area ends
-    uint8_t stage, fill;
+    uint32_t seen;     // which TLVs were met, a bit for each
+    uint16_t protected_size;
+    uint16_t tlv_size; // bytes of the current TLV's value
+    uint8_t stage, tlv; // enum of image.c; index of the current TLV
+    uint8_t fill;      // bytes in part
     uint8_t part[OTA_IMAGE_HEADER_BYTES]; // header or TLV header being collected
+    uint8_t counter[4], vendor_id[16], class_id[16], hash[32], key_hash[32]; // the TLVs' values
     uint8_t sig[OTA_RSA_MAX_BYTES];
 } ota_image_t;
 
 // Starts reading an image that may take at most `limit` bytes.
 void ota_image_init(ota_image_t *s, uint32_t limit);
 
-// Takes the next n bytes, in any split. Returns how many were consumed (fewer than n only at the image's
+// Takes the next n bytes (below 2^31), in any split. Returns how many were consumed (fewer than n only at the image's
 // end) or a negative ota_err, at once when a field is wrong.
 int32_t ota_image_push(ota_image_t *s, const uint8_t *in, uint32_t n) OTA_MUST_CHECK;
 

@@ -33,7 +33,8 @@ enum ota_err {
 };
 
 // The flash contract (design: "Where things live"). Offsets and sizes in bytes; writes are aligned to
-// 16 bytes, erases to `sector`. Each function returns 0 or a negative ota_err.
+// 16 bytes, erases to `sector`. The core's own buffers are aligned to 4 bytes and it reads multiples of 4, as
+// the ESP8266's ROM wants it. Each function returns 0 or a negative ota_err.
 struct ota_io {
     void *ctx;
     uint32_t size;   // of the whole flash

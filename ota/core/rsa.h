@@ -13,9 +13,34 @@ struct ota_key {
     uint32_t size;
 };
 
-// Working memory of one verification, at most 2 KiB; contents need not be kept between calls.
+// Bits of the numbers the arithmetic is made of: 16 where a multiplication gives 32 bits (LX106, Cortex-M0),
+// 32 where it gives 64 (Cortex-M4, ARMv5 umull, a PC).
+#ifndef OTA_RSA_LIMB_BITS
+#if defined(__XTENSA__) || defined(__ARM_ARCH_6M__)
+#define OTA_RSA_LIMB_BITS 16
+#else
+#define OTA_RSA_LIMB_BITS 32
+#endif
+#endif
+
+#if OTA_RSA_LIMB_BITS == 16
+typedef uint16_t ota_rsa_limb_t;
+#else
+typedef uint32_t ota_rsa_limb_t;
+#endif
+
+#define OTA_RSA_MAX_LIMBS (OTA_RSA_MAX_BYTES * 8u / OTA_RSA_LIMB_BITS)
+
+// Working memory of one verification, under 2 KiB; contents need not be kept between calls.
+// Numbers stand with their lowest limb first.
 typedef struct {
-    uint32_t words[(2048 - 32) / 4];
+    uint32_t limbs;    // in the modulus
+    uint32_t exponent;
+    ota_rsa_limb_t inverse; // -1 / modulus modulo 2^OTA_RSA_LIMB_BITS
+    ota_rsa_limb_t modulus[OTA_RSA_MAX_LIMBS];
+    ota_rsa_limb_t base[OTA_RSA_MAX_LIMBS];
+    ota_rsa_limb_t power[OTA_RSA_MAX_LIMBS];
+    ota_rsa_limb_t product[2 * OTA_RSA_MAX_LIMBS];
 } ota_rsa_work_t;
 
 enum ota_rsa_padding {

@@ -51,7 +51,8 @@ void ota_trailer_push(ota_trailer_t *t, const uint8_t *in, uint32_t n);
 int ota_trailer_read(ota_trailer_t *t, const struct ota_io *io, uint32_t end) OTA_MUST_CHECK;
 
 // Appends `copies` copies of a mark, each read back; a place that reads back wrong is left and the next one
-// taken. Advances t->next. OTA_E_TRAILER_FULL when no place is left, OTA_E_FLASH when 4 places in a row fail.
+// taken. Advances t->next and lets t know of the copies that stand. OTA_E_TRAILER_FULL when no place is left,
+// OTA_E_FLASH when 4 places in a row fail.
 int ota_trailer_append(ota_trailer_t *t, const struct ota_io *io, uint32_t end, const struct ota_mark *m, uint32_t copies) OTA_MUST_CHECK;
 
 #endif
