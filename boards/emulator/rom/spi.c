@@ -155,12 +155,16 @@ int SPIEraseBlock(uint32_t block) {
     return erase(block * flashchip->block_size, 65536);
 }
 
+// The chip's ROM does not count the sectors up to the next block and so erases that many too much.
 int SPIEraseArea(uint32_t address, uint32_t n) {
     check("SPIEraseArea with the cache on, from", __builtin_return_address(0));
-    uint32_t end = (address + n + NOR_SECTOR_BYTES - 1) & ~(NOR_SECTOR_BYTES - 1);
+    uint32_t first = address / NOR_SECTOR_BYTES;
+    uint32_t sectors = (n + NOR_SECTOR_BYTES - 1) / NOR_SECTOR_BYTES;
+    uint32_t to_block = 16 - first % 16;
+    sectors += to_block < sectors ? to_block : sectors;
     int failed = 0;
-    for (address &= ~(NOR_SECTOR_BYTES - 1); address < end && !failed; address += NOR_SECTOR_BYTES) {
-        failed = erase(address, NOR_SECTOR_BYTES);
+    for (uint32_t i = 0; i < sectors && !failed; i++) {
+        failed = erase((first + i) * NOR_SECTOR_BYTES, NOR_SECTOR_BYTES);
     }
     return failed;
 }
@@ -236,12 +240,21 @@ static void load_window(uint32_t from, uint32_t to) {
     }
 }
 
+// 32 KiB of instruction RAM become the cache, or the upper 16: a program still running there is lost.
+#define CACHE_RAM 0x40108000u
+#define CACHE_BYTES 0x8000u
+
+static void take_cache_ram(uint8_t size) {
+    uint32_t bytes = size ? CACHE_BYTES : CACHE_BYTES / 2;
+    simcall(SIM_MEMSET, CACHE_RAM + CACHE_BYTES - bytes, 0, bytes);
+}
+
 // Only what changed is read again, which spares QEMU translating the image's code anew after every write.
 void Cache_Read_Enable(uint8_t odd, uint8_t mb, uint8_t size) {
-    (void)size;
     uint32_t start = wrap((2u * mb + (odd & 1u)) * FLASH_BANK_BYTES);
     uint32_t end = start + FLASH_BANK_BYTES;
     if (emulator.bank != start / FLASH_BANK_BYTES + 1) {
+        take_cache_ram(size);
         load_window(start, end);
         emulator.bank = start / FLASH_BANK_BYTES + 1;
     } else {
