@@ -146,15 +146,14 @@ class Shell:
         service.ps = self._settings.get("ps", "")
         server = self._settings.get("server")
         if server:
-            host, _, port = server.rpartition(":")
-            service.server = host, int(port)
+            service.server = _address(server)
         if not self._board.has_tls:
             service.dl_protcol = DOWNLOAD_HTTP
         self.service = service
         ota_service_init(service)
 
     def _ota(self, words):
-        if len(words) == 2 and words[0] == "server" and words[1].rpartition(":")[2].isdigit():
+        if len(words) == 2 and words[0] == "server" and _address(words[1]):
             self._settings["server"] = words[1]
             settings.save(self._settings)
         elif not self.service:
@@ -169,3 +168,11 @@ class Shell:
             self.service.rollback()
         else:
             print("usage: ota status | check | confirm | rollback | server HOST:PORT")
+
+
+def _address(text):
+    """"host:port" as (host, port), or None."""
+    colon = text.rfind(":")
+    if colon < 1 or not text[colon + 1 :].isdigit():
+        return None
+    return text[:colon], int(text[colon + 1 :])
