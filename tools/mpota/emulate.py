@@ -228,7 +228,8 @@ class Emulator:
             "-semihosting-config", f"enable=on,target=native,arg=rom{arguments}",
             "-device", f"loader,file={self.settings.rom},cpu-num=0",
         ]
-        return command + (["-icount", "shift=0"] if self.settings.icount else [])
+        # sleep=off: without it the clock also runs with the host's, and counts differ from run to run.
+        return command + (["-icount", "shift=0,sleep=off"] if self.settings.icount else [])
 
     def _read_qmp(self) -> dict:
         assert self._qmp is not None
