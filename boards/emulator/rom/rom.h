@@ -56,6 +56,7 @@ void settings_read(struct settings *s);
 void flash_start(void);
 void window_reset(void);
 void timer_start(void);
+void uart_start(void);
 void *memcpy(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 size_t strlen(const char *s);

@@ -119,7 +119,7 @@ void rom_start(uint32_t ps) {
         RTC_CONTROL = 0;
     }
     window_reset();
-    UART_FCR = 7;
+    uart_start();
     timer_start();
     ets_printf("\n ets Jan  8 2013,rst cause:%d, boot mode:(%d,6)\n\n", emulator.reason, FLASH_STRAPS);
     if (emulator.reason == REASON_WATCHDOG) {
