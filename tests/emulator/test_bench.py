@@ -22,7 +22,7 @@ def counted(tmp_path, second_boot, confirmed, size):
         trailer = otacore.mark("C", number=1, tail=struct.pack("<IH", 7, 0)) * 2 + otacore.mark("Y") * 2
     parts = {0: second_boot, SLOT_A: image(esp8266.pack(entry, segments)), SLOT_A + TRAILER: trailer}
     with Board(tmp_path, parts, icount=True) as board:
-        return int(board.port.expect(r"entered at (\d+)", timeout=60).group(1)) * PER_COUNT - CONSOLE_WINDOW
+        return int(board.port.expect(r"entered at (\d+)\r", timeout=60).group(1)) * PER_COUNT - CONSOLE_WINDOW
 
 
 @pytest.mark.parametrize("confirmed, size, budget", [(True, 600_000, 1_000_000), (False, 4, 6_000_000), (False, 600_000, 45_000_000)])

@@ -7,6 +7,7 @@ struct emulator emulator __attribute__((section(".emulator")));
 extern uint32_t rom_data_start[], rom_data_end[], rom_data_load[], rom_bss_start[], rom_bss_end[];
 
 #define FLASH_STRAPS 3
+#define MASKED_MS 500u // no tick for so long, and the watchdog on: it would have bitten
 #define PS_AT_RESET 0x1fu
 #define IMAGE_MAGIC 0xe9
 #define IMAGE_CHECKSUM_SEED 0xef
@@ -99,6 +100,9 @@ static uint32_t reset_reason(uint32_t ps) {
     }
     if ((ps & 0x1f) != PS_AT_RESET) {
         return emulator.reason; // a program jumped to the reset vector: the chip still reports its last reset
+    }
+    if (!reason && (WDT_CONTROL & 1) && ccount() - emulator.last_tick > BOARD_HZ / 1000 * MASKED_MS) {
+        return REASON_WATCHDOG;
     }
     return reason ? reason : REASON_EXTERNAL;
 }
