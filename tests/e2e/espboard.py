@@ -7,8 +7,8 @@ import threading
 import time
 from pathlib import Path
 
-from host import MPOTA, run
-from linuxboard import Console
+from e2e.host import MPOTA, run
+from e2e.linuxboard import Console
 from mpota import emulate
 
 
