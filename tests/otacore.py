@@ -64,7 +64,8 @@ class Mark(c.Structure):
 
 class Trailer(c.Structure):
     _fields_ = [("places", c.c_uint16), ("next", c.c_uint16), ("started", c.c_uint8), ("complete", c.c_uint8),
-                ("confirmed", c.c_uint8), ("rejected", c.c_uint8), ("tried", c.c_uint8), ("artifact_type", c.c_uint8),
+                ("confirmed", c.c_uint8), ("rejected", c.c_uint8), ("reported", c.c_uint8),
+                ("tried", c.c_uint8), ("artifact_type", c.c_uint8),
                 ("digest", c.c_uint8 * 6), ("artifact_size", c.c_uint32), ("progress", c.c_uint32),
                 ("sequence", c.c_uint32), ("counter", c.c_uint32), ("reason", c.c_uint32)]
 
@@ -192,7 +193,7 @@ def image(payload=bytes(range(256)) * 3, key="test-rsa2048", counter=7, version=
 
 
 def tlvs(data):
-    """{tag: (offset of the TLV's header, length of its value)}, by MCUboot's format."""
+    """{tag: (offset of the TLV's header, length of its value)}, by MCUboot's format; of a tag met twice the first."""
     header, protected, payload = struct.unpack_from("<HHI", data, 8)
     at, found = header + payload, {}
     for _ in range(2 if protected else 1):
@@ -200,7 +201,7 @@ def tlvs(data):
         at += 4
         while at < end:
             tag, size = struct.unpack_from("<HH", data, at)
-            found[tag] = (at, size)
+            found.setdefault(tag, (at, size))
             at += 4 + size
     return found
 

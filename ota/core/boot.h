@@ -45,7 +45,7 @@ typedef struct {
 // Decides, and writes the marks that must be in flash before the jump (tried, rejected, missing second copies).
 // A trial is never started unrecorded: if its tried mark cannot be written the rules go on without it. A trailer that
 // cannot be read counts as blank, so rule 3 is left to its slot. A slot whose complete mark carries another security
-// counter than its image is rejected with 1009. Nothing is ever erased.
+// counter than its image is rejected with 1009, one that holds a patch with 1002. Nothing is ever erased.
 // OTA_OK with *choice filled, or OTA_E_FLASH when no trailer can be read.
 int ota_boot_choose(ota_boot_t *b, const struct ota_io *io, const struct ota_boot_config *c, struct ota_boot_choice *choice) OTA_MUST_CHECK;
 

@@ -40,6 +40,7 @@ bool ota_mark_decode(struct ota_mark *m, const uint8_t in[OTA_MARK_BYTES]) {
         case OTA_MARK_TRIED:
         case OTA_MARK_CONFIRMED:
         case OTA_MARK_REJECTED:
+        case OTA_MARK_REPORTED:
             return ota_get_le32(in + 12) == crc32(in, 12);
         default:
             return false;
@@ -82,10 +83,13 @@ static void learn(ota_trailer_t *t, const struct ota_mark *m) {
         case OTA_MARK_CONFIRMED:
             (void)first(&t->confirmed);
             break;
-        default:
+        case OTA_MARK_REJECTED:
             if (first(&t->rejected)) {
                 t->reason = m->number;
             }
+            break;
+        default:
+            (void)first(&t->reported);
             break;
     }
 }

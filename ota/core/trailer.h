@@ -15,6 +15,7 @@ enum ota_mark_kind {
     OTA_MARK_TRIED = 'T',     // arg: which trial, from 1
     OTA_MARK_CONFIRMED = 'Y', //
     OTA_MARK_REJECTED = 'X',  // number: reason, a positive error code
+    OTA_MARK_REPORTED = 'R',  // the server knows of the rejection
 };
 
 enum ota_artifact_type { OTA_ARTIFACT_IMAGE = 0, OTA_ARTIFACT_PATCH = 1 };
@@ -32,7 +33,7 @@ bool ota_mark_decode(struct ota_mark *m, const uint8_t in[OTA_MARK_BYTES]); // f
 typedef struct {
     uint16_t places; // places read so far
     uint16_t next;   // first place after the last one that is not blank
-    uint8_t started, complete, confirmed, rejected; // copies, at most 255
+    uint8_t started, complete, confirmed, rejected, reported; // copies, at most 255
     uint8_t tried;   // highest trial, 0 if none
     uint8_t artifact_type;
     uint8_t digest[6];

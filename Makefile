@@ -1,0 +1,96 @@
+# The list of entry points. Everything made goes to build/; tools/setup installs what is missing.
+# SPDX-License-Identifier: MIT
+
+BUILD := $(CURDIR)/build
+VENV := $(BUILD)/venv/bin
+MICROPY_DIR ?=
+MICROPY_TOP := $(if $(MICROPY_DIR),$(abspath $(MICROPY_DIR)),$(BUILD)/src/micropython)
+export MICROPY_DIR
+export MPOTA_BUILD := $(BUILD)
+export SOURCE_DATE_EPOCH := 0
+MAKEFLAGS += --no-print-directory
+
+# What a firmware is built from; each can be given on the command line.
+APP ?= otaapp
+VERSION ?= 1.0.0
+COUNTER ?= 1
+PRODUCT ?= a1mpotademo
+KEY ?= $(BUILD)/keys/image.pem
+DIGEST_KEY ?= $(BUILD)/keys/digest.pem
+CA ?=
+SERVER ?=
+OUT ?= $(CURDIR)/out/$(notdir $(APP))@$(BOARD)-$(VERSION).img
+BOARD = $(lastword $(subst @, ,$(firstword $(filter otaapp@%,$(MAKECMDGOALS)))))
+
+.PHONY: help
+help:
+	@sed -n 's/^\([a-z@%A-Z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 24
+
+.PHONY: setup
+setup: ## install what is missing, make build/venv, fetch and build MicroPython's sources
+	@tools/setup
+
+.PHONY: keys
+keys: $(BUILD)/keys/image.pem $(BUILD)/keys/digest.pem
+
+# Keys of your own to begin with: whoever has image.pem can update your boards.
+$(BUILD)/keys/%.pem: | setup
+	@mkdir -p $(@D)
+	@$(VENV)/mpota key new $@
+
+LINUXHOST := $(BUILD)/linuxhost
+CORE_C := $(addprefix ota/core/,boot.c image.c rsa.c sha256.c trailer.c)
+
+.PHONY: otaapp@linuxhost
+otaapp@linuxhost: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys) ## build and sign the sample application: VERSION= APP= KEY= CA= OUT=
+	@mkdir -p $(LINUXHOST)/gen $(dir $(OUT))
+	@$(VENV)/mpota firmware $(LINUXHOST)/gen --board linuxhost --product $(PRODUCT) --image-key $(KEY) \
+	    --digest-key $(DIGEST_KEY) $(if $(CA),--ca $(CA)) $(if $(SERVER),--server $(SERVER))
+	@cp $(APP)/main.py $(LINUXHOST)/gen/main.py
+	@$(MAKE) -C $(MICROPY_TOP)/ports/unix BUILD=$(LINUXHOST)/micropython VARIANT_DIR=$(CURDIR)/boards/linuxhost \
+	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/linuxhost/manifest.py MPOTA_GEN=$(LINUXHOST)/gen \
+	    > $(LINUXHOST)/build.log 2>&1 || { tail -n 20 $(LINUXHOST)/build.log >&2; false; }
+	@$(CC) -std=gnu99 -Os -Wall -Wextra -Wno-unused-parameter -Werror -o $(basename $(OUT)).second_boot \
+	    -I$(LINUXHOST)/gen -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
+	    ota/second_boot/linuxhost.c $(LINUXHOST)/gen/boot_config.c boards/linuxhost/hostflash.c boards/emulator/nor.c $(CORE_C)
+	@$(VENV)/mpota image build $(LINUXHOST)/micropython/firmware $(OUT) --board linuxhost --product $(PRODUCT) \
+	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
+
+ESP8266 := $(BUILD)/esp8266
+LWIP_DIR ?= $(BUILD)/src/lwip
+
+.PHONY: otaapp@esp8266
+otaapp@esp8266: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys) ## the same for the emulated ESP8266
+	@mkdir -p $(ESP8266)/gen $(dir $(OUT))
+	@$(VENV)/mpota firmware $(ESP8266)/gen --board esp8266 --product $(PRODUCT) --image-key $(KEY) \
+	    --digest-key $(DIGEST_KEY) $(if $(SERVER),--server $(SERVER))
+	@cp $(APP)/main.py $(ESP8266)/gen/main.py
+	@$(MAKE) -C boards/emulator BUILD=$(ESP8266) MICROPY_DIR=$(MICROPY_TOP) LWIP_DIR=$(LWIP_DIR) PYTHON=$(VENV)/python \
+	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/esp8266/manifest.py \
+	    MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) MICROPY_MANIFEST_MPOTA_GEN=$(ESP8266)/gen \
+	    > $(ESP8266)/build.log 2>&1 || { tail -n 20 $(ESP8266)/build.log >&2; false; }
+	@$(VENV)/mpota image build $(ESP8266)/firmware.bin $(OUT) --board esp8266 --product $(PRODUCT) \
+	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
+
+.PHONY: demo
+demo: setup keys ## the whole story on this computer
+	@$(VENV)/python tests/e2e/demo.py
+
+.PHONY: test
+test: setup ## every test that CI runs
+	@$(VENV)/python -m pytest -q tests
+
+.PHONY: bench
+bench: setup keys ## instruction counts and ratios
+	@$(VENV)/python tests/bench/core.py
+	@$(VENV)/python tests/bench/service.py
+
+.PHONY: lock
+lock: ## pin the Python packages anew
+	@$(VENV)/pip install -q pip-tools
+	@$(VENV)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
+	    --no-emit-trusted-host -o tools/requirements.txt tools/requirements.in
+
+.PHONY: clean
+clean: ## remove everything made
+	rm -rf build out

@@ -1,0 +1,99 @@
+"""HTTP and HTTPS download through urequests (RFC 9110): one artifact, readable from any offset.
+
+A Source is opened at an offset, read into the caller's buffers, and closed. It refuses every answer that is not
+exactly the bytes asked for. The socket underneath is ota/transport/net.py's.
+"""
+
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+_SKIP = const(256)
+_ECONNRESET = const(104)
+_E_URL = const(1026)
+_E_STATUS = const(1040)
+_E_RANGE = const(1041)
+_E_LENGTH = const(1042)
+
+
+def accepts(url, has_tls):
+    """True if this board can fetch the URL: http, or https where the firmware can verify a certificate."""
+    return url.startswith("http://") or (has_tls and url.startswith("https://"))
+
+
+class Source:
+    """url: http or https. size: artifact bytes. The entity tag of the first answer binds all later ones to it."""
+
+    def __init__(self, url, size):
+        self._url = url
+        self._size = size
+        self._etag = None
+        self._response = None
+        self._headers = None
+
+    def open(self, offset):
+        """Requests the bytes from offset on. Returns False if the artifact on the server is not the one begun:
+        the caller starts again from 0."""
+        import urequests
+
+        headers = {"Accept-Encoding": "identity"}
+        if offset:
+            headers["Range"] = "bytes=%d-" % offset
+            if self._etag:
+                headers["If-Range"] = self._etag
+        self._headers = {}
+        try:
+            self._response = urequests.get(self._url, headers=headers, parse_headers=self._header)
+        except (ValueError, IndexError, NotImplementedError):
+            # not HTTP, a chunked body, too many redirects, or a redirect to another scheme
+            raise OSError(_E_STATUS)
+        status = self._response.status_code
+        if status == 206 and offset:
+            self._check_range(offset)
+        elif status == 200:
+            self._check_length()
+            if offset and self._etag and self._headers.get("etag") != self._etag:
+                return False
+            self._skip(offset)
+        elif status == 416 and offset:
+            return False
+        else:
+            raise OSError(_E_STATUS)
+        self._etag = self._headers.get("etag")
+        return True
+
+    def readinto(self, buf):
+        """Fills buf; fewer bytes only if the connection ended."""
+        return self._response.raw.readinto(buf)
+
+    def ended(self):
+        """True if the body holds nothing more; call it after the last byte that was announced."""
+        return not self._response.raw.readinto(bytearray(1))
+
+    def close(self):
+        if self._response:
+            self._response.close()
+            self._response = None
+
+    def _header(self, line, headers):
+        colon = line.find(b":")
+        name = line[:colon].lower()
+        if name in (b"content-length", b"content-range", b"etag"):
+            self._headers[name.decode()] = line[colon + 1 :].strip().decode()
+
+    def _check_range(self, offset):
+        if self._headers.get("content-range") != "bytes %d-%d/%d" % (offset, self._size - 1, self._size):
+            raise OSError(_E_RANGE)
+
+    def _check_length(self):
+        length = self._headers.get("content-length")
+        if length is not None and length != str(self._size):
+            raise OSError(_E_LENGTH)
+
+    def _skip(self, n):
+        """Reads past what is already in flash: the server ignored the Range."""
+        view = memoryview(bytearray(_SKIP))
+        while n > 0:
+            part = view[: min(n, _SKIP)]
+            if self.readinto(part) != len(part):
+                raise OSError(_ECONNRESET)
+            n -= len(part)

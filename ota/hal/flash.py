@@ -1,0 +1,37 @@
+"""The flash contract over a driver with the ESP8266 port's `esp` functions.
+
+read(offset, buf), write(offset, buf, n), erase(offset, n); offsets and sizes in bytes. Writes are aligned to
+16 bytes, erases to the sector. A failure is OSError.
+"""
+
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+_WRITE = const(16)
+_E_FLASH = const(1060)
+
+
+class Flash:
+    def __init__(self, driver, size, sector):
+        self._driver = driver
+        self.size = size
+        self.sector = sector
+
+    def read(self, offset, buf):
+        self._check(offset, len(buf), 4)
+        self._driver.flash_read(offset, buf)
+
+    def write(self, offset, buf, n):
+        self._check(offset, n, _WRITE)
+        self._driver.flash_write(offset, buf if n == len(buf) else memoryview(buf)[:n])
+
+    def erase(self, offset, n):
+        self._check(offset, n, self.sector)
+        while n:
+            self._driver.flash_erase(offset // self.sector)
+            offset += self.sector
+            n -= self.sector
+
+    def _check(self, offset, n, unit):
+        if offset % unit or n % unit or offset < 0 or offset > self.size or n > self.size - offset:
+            raise OSError(_E_FLASH)

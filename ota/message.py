@@ -1,0 +1,143 @@
+"""Linkkit's JSON messages (SPEC.md section 4): what the device says and what it is told.
+
+Nothing in a message is believed for its type, length or presence; a refusal is OSError(code).
+"""
+
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+MESSAGE_MAX = const(2048)  # bytes of an upgrade message
+
+_URL_MAX = const(512)
+_VERSION_MAX = const(64)
+_DESC_MAX = const(64)
+_E_JSON = const(1020)
+_E_LONG = const(1021)
+_E_FIELD = const(1022)
+_E_METHOD = const(1023)
+_E_URL = const(1026)
+
+
+class Notice:
+    """One upgrade notification, every field checked.
+
+    url, version: str. size: artifact bytes. method: "SHA256" or "MD5". digest: bytes of that method.
+    digestsign: bytes or None. patch: True if the artifact is a patch.
+    """
+
+    def __init__(self, data):
+        self.url = _text(data, "url", _URL_MAX)
+        if not (self.url.startswith("http") or self.url.startswith("coap")):
+            raise OSError(_E_URL)
+        self.version = _text(data, "version", _VERSION_MAX)
+        self.size = data.get("size")
+        if type(self.size) is not int or self.size <= 0:
+            raise OSError(_E_FIELD)
+        self.method, self.digest = _digest(data)
+        self.digestsign = _digestsign(data)
+        self.patch = data.get("isDiff") in (1, True)
+
+
+def parse(payload):
+    """Reads an upgrade message (bytes). Returns a Notice, or None if it announces nothing."""
+    if len(payload) > MESSAGE_MAX:
+        raise OSError(_E_LONG)
+    try:
+        message = _load(payload)
+    except ValueError:
+        raise OSError(_E_JSON)
+    if type(message) is not dict:
+        raise OSError(_E_FIELD)
+    data = message.get("data")
+    if data == {} or (data is None and "params" in message):
+        return None  # nothing to upgrade to, or the broker's echo of our own request
+    status = message.get("message", "success")
+    if type(data) is not dict or type(status) is not str or not status.startswith("success"):
+        raise OSError(_E_FIELD)
+    return Notice(data)
+
+
+def _load(payload):
+    """JSON, and whole: MicroPython's json takes an object whose last brace is missing, so one more must be too many."""
+    import json
+
+    try:
+        json.loads(payload + b"}")
+    except ValueError:
+        return json.loads(payload)
+    raise ValueError
+
+
+def inform(version):
+    return _dump({"version": version})
+
+
+def progress(step, desc=""):
+    """step: 1..100 percent, or -1 upgrade, -2 download, -3 verify, -4 flash; desc: what happened, cut to 64 characters."""
+    return _dump({"step": str(step), "desc": desc[:_DESC_MAX]})
+
+
+def _dump(params):
+    import json
+
+    return json.dumps({"id": 0, "params": params})
+
+
+def numbers(version):
+    """The numbers of a version text in order: "app-1.10.0" -> [1, 10, 0], trailing zeros dropped."""
+    found = []
+    inside = False
+    for c in version:
+        if "0" <= c <= "9":
+            if inside:
+                found[-1] = found[-1] * 10 + ord(c) - 48
+            else:
+                found.append(ord(c) - 48)
+            inside = True
+        else:
+            inside = False
+    while found and not found[-1]:
+        found.pop()
+    return found
+
+
+def _text(data, name, limit):
+    value = data.get(name)
+    if type(value) is not str or not value:
+        raise OSError(_E_FIELD)
+    if len(value) > limit:
+        raise OSError(_E_LONG)
+    for c in value:
+        if not " " < c <= "~":
+            raise OSError(_E_FIELD)
+    return value
+
+
+def _digest(data):
+    method = data.get("signMethod", "Md5")
+    name = "sign" if "signMethod" in data else "md5"
+    if type(method) is not str:
+        raise OSError(_E_FIELD)
+    method = method.upper()
+    if method not in ("SHA256", "MD5"):
+        raise OSError(_E_METHOD)
+    text = _text(data, name, 64)
+    if len(text) != (64 if method == "SHA256" else 32):
+        raise OSError(_E_FIELD)
+    for c in text:
+        if c not in "0123456789abcdefABCDEF":
+            raise OSError(_E_FIELD)
+    from binascii import unhexlify
+
+    return method, unhexlify(text)
+
+
+def _digestsign(data):
+    if "digestsign" not in data:
+        return None
+    from binascii import a2b_base64
+
+    try:
+        return a2b_base64(_text(data, "digestsign", 512))
+    except ValueError:
+        raise OSError(_E_FIELD)

@@ -1,0 +1,179 @@
+// `_ota`: the core for MicroPython. Plain functions over the caller's buffers; ota/native.py documents them.
+// SPDX-License-Identifier: MIT
+#include "py/runtime.h"
+
+#include "../core/image.h"
+#include "../core/trailer.h"
+
+// Raises OSError(code) for a negative ota_err; passes a count on.
+static mp_obj_t result(int32_t r) {
+    if (r < 0) {
+        mp_raise_OSError((int)-r);
+    }
+    return MP_OBJ_NEW_SMALL_INT(r);
+}
+
+// The caller's buffer of at least `size` bytes, aligned for words; ValueError otherwise (a bug, not bad data).
+static void *buffer(mp_obj_t obj, size_t size, mp_uint_t flags) {
+    mp_buffer_info_t info;
+    mp_get_buffer_raise(obj, &info, flags);
+    if (info.len < size || ((uintptr_t)info.buf & 3u) != 0) {
+        mp_raise_ValueError(MP_ERROR_TEXT("buffer"));
+    }
+    return info.buf;
+}
+
+static const uint8_t *bytes_of(mp_obj_t obj, size_t *n) {
+    mp_buffer_info_t info;
+    mp_get_buffer_raise(obj, &info, MP_BUFFER_READ);
+    *n = info.len;
+    return info.buf;
+}
+
+static const uint8_t *bytes_exactly(mp_obj_t obj, size_t n) {
+    size_t got;
+    const uint8_t *p = bytes_of(obj, &got);
+    if (got != n) {
+        mp_raise_ValueError(MP_ERROR_TEXT("length"));
+    }
+    return p;
+}
+
+// The first n bytes of the caller's buffer.
+static const uint8_t *input(mp_obj_t obj, mp_obj_t n_obj, uint32_t *n) {
+    size_t got;
+    const uint8_t *p = bytes_of(obj, &got);
+    mp_int_t want = mp_obj_get_int(n_obj);
+    if (want < 0 || (size_t)want > got) {
+        mp_raise_ValueError(MP_ERROR_TEXT("length"));
+    }
+    *n = (uint32_t)want;
+    return p;
+}
+
+static mp_obj_t mark(size_t n_args, const mp_obj_t *args) {
+    struct ota_mark m = {
+        .kind = (uint8_t)mp_obj_get_int(args[1]),
+        .arg = (uint8_t)mp_obj_get_int(args[2]),
+        .number = (uint32_t)mp_obj_get_int_truncated(args[3]),
+    };
+    memcpy(m.tail, bytes_exactly(args[4], sizeof(m.tail)), sizeof(m.tail));
+    ota_mark_encode(buffer(args[0], OTA_MARK_BYTES, MP_BUFFER_WRITE), &m);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mark_obj, 5, 5, mark);
+
+static mp_obj_t trailer(mp_obj_t buf, mp_obj_t n_obj) {
+    uint32_t n;
+    const uint8_t *p = input(buf, n_obj, &n);
+    ota_trailer_t t;
+    ota_trailer_init(&t);
+    ota_trailer_push(&t, p, n & ~(uint32_t)(OTA_MARK_BYTES - 1));
+    mp_obj_t items[] = {
+        MP_OBJ_NEW_SMALL_INT(t.next),
+        MP_OBJ_NEW_SMALL_INT(t.started),
+        MP_OBJ_NEW_SMALL_INT(t.artifact_type),
+        mp_obj_new_int_from_uint(t.artifact_size),
+        mp_obj_new_bytes(t.digest, sizeof(t.digest)),
+        mp_obj_new_int_from_uint(t.progress),
+        MP_OBJ_NEW_SMALL_INT(t.complete),
+        mp_obj_new_int_from_uint(t.sequence),
+        mp_obj_new_int_from_uint(t.counter),
+        MP_OBJ_NEW_SMALL_INT(t.tried),
+        MP_OBJ_NEW_SMALL_INT(t.confirmed),
+        MP_OBJ_NEW_SMALL_INT(t.rejected),
+        mp_obj_new_int_from_uint(t.reason),
+        MP_OBJ_NEW_SMALL_INT(t.reported),
+    };
+    return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(trailer_obj, trailer);
+
+static mp_obj_t image_init(mp_obj_t state, mp_obj_t limit) {
+    ota_image_init(buffer(state, sizeof(ota_image_t), MP_BUFFER_WRITE), (uint32_t)mp_obj_get_int_truncated(limit));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(image_init_obj, image_init);
+
+static mp_obj_t image_push(mp_obj_t state, mp_obj_t buf, mp_obj_t n_obj) {
+    uint32_t n;
+    const uint8_t *p = input(buf, n_obj, &n);
+    return result(ota_image_push(buffer(state, sizeof(ota_image_t), MP_BUFFER_WRITE), p, n));
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(image_push_obj, image_push);
+
+// image_finish(state, work, keys, vendor_id, class_id, min_counter)
+static mp_obj_t image_finish(size_t n_args, const mp_obj_t *args) {
+    size_t count;
+    mp_obj_t *items;
+    mp_obj_get_array(args[2], &count, &items);
+    struct ota_key keys[4];
+    if (count > MP_ARRAY_SIZE(keys)) {
+        mp_raise_ValueError(MP_ERROR_TEXT("keys"));
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t size;
+        keys[i].der = bytes_of(items[i], &size);
+        keys[i].size = (uint32_t)size;
+    }
+    struct ota_trust trust = {
+        .keys = keys,
+        .key_count = (uint32_t)count,
+        .vendor_id = bytes_exactly(args[3], 16),
+        .class_id = bytes_exactly(args[4], 16),
+        .min_counter = (uint32_t)mp_obj_get_int_truncated(args[5]),
+    };
+    return result(ota_image_finish(buffer(args[0], sizeof(ota_image_t), MP_BUFFER_WRITE), NULL, &trust,
+        buffer(args[1], sizeof(ota_rsa_work_t), MP_BUFFER_WRITE)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(image_finish_obj, 6, 6, image_finish);
+
+static mp_obj_t image_info(mp_obj_t state) {
+    const ota_image_t *s = buffer(state, sizeof(ota_image_t), MP_BUFFER_READ);
+    mp_obj_t version[] = {
+        MP_OBJ_NEW_SMALL_INT(s->info.version.major),
+        MP_OBJ_NEW_SMALL_INT(s->info.version.minor),
+        MP_OBJ_NEW_SMALL_INT(s->info.version.revision),
+        mp_obj_new_int_from_uint(s->info.version.build),
+    };
+    mp_obj_t items[] = {
+        mp_obj_new_tuple(MP_ARRAY_SIZE(version), version),
+        mp_obj_new_int_from_uint(s->info.counter),
+        mp_obj_new_int_from_uint(s->info.flags),
+        mp_obj_new_int_from_uint(s->info.header_size),
+        mp_obj_new_int_from_uint(s->info.payload_size),
+        mp_obj_new_int_from_uint(s->info.total_size),
+    };
+    return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(image_info_obj, image_info);
+
+// rsa_verify(work, key, hash, signature): PKCS#1 v1.5
+static mp_obj_t rsa_verify(size_t n_args, const mp_obj_t *args) {
+    size_t key_size, sig_size;
+    struct ota_key key = { .der = bytes_of(args[1], &key_size) };
+    key.size = (uint32_t)key_size;
+    const uint8_t *sig = bytes_of(args[3], &sig_size);
+    return result(ota_rsa_verify(buffer(args[0], sizeof(ota_rsa_work_t), MP_BUFFER_WRITE), NULL, &key, OTA_RSA_PKCS1,
+        bytes_exactly(args[2], 32), sig, (uint32_t)sig_size));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(rsa_verify_obj, 4, 4, rsa_verify);
+
+static const mp_rom_map_elem_t globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__ota) },
+    { MP_ROM_QSTR(MP_QSTR_mark), MP_ROM_PTR(&mark_obj) },
+    { MP_ROM_QSTR(MP_QSTR_trailer), MP_ROM_PTR(&trailer_obj) },
+    { MP_ROM_QSTR(MP_QSTR_IMAGE_STATE), MP_ROM_INT(sizeof(ota_image_t)) },
+    { MP_ROM_QSTR(MP_QSTR_image_init), MP_ROM_PTR(&image_init_obj) },
+    { MP_ROM_QSTR(MP_QSTR_image_push), MP_ROM_PTR(&image_push_obj) },
+    { MP_ROM_QSTR(MP_QSTR_image_finish), MP_ROM_PTR(&image_finish_obj) },
+    { MP_ROM_QSTR(MP_QSTR_image_info), MP_ROM_PTR(&image_info_obj) },
+    { MP_ROM_QSTR(MP_QSTR_rsa_verify), MP_ROM_PTR(&rsa_verify_obj) },
+};
+static MP_DEFINE_CONST_DICT(globals, globals_table);
+
+const mp_obj_module_t ota_native_module = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&globals,
+};
+MP_REGISTER_MODULE(MP_QSTR__ota, ota_native_module);

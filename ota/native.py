@@ -1,0 +1,25 @@
+"""The core in C, `_ota`; the only file that imports it.
+
+Every function works on the caller's buffers and allocates nothing but its result. Bad data raises
+OSError(code) with a code of SPEC.md section 5; a wrong buffer raises ValueError.
+
+mark(buf, kind, arg, number, tail): writes one mark of 16 bytes to the start of buf (SPEC.md section 2).
+trailer(buf, n) -> tuple: what the n bytes of a trailer say; index it with the constants T_* below.
+image_init(state, limit): starts reading an image of at most limit bytes; state has IMAGE_STATE bytes.
+image_push(state, buf, n) -> count consumed; fewer than n only at the image's end.
+image_finish(state, work, keys, vendor_id, class_id, min_counter): everything SPEC.md section 1 demands.
+image_info(state) -> (version, counter, flags, header_size, payload_size, total_size); version has 4 numbers.
+rsa_verify(work, key, hash, signature): RSASSA-PKCS1-v1_5 over a SHA-256 (RFC 8017 8.2); work has 2048 bytes.
+"""
+
+# SPDX-License-Identifier: MIT
+from _ota import (
+    IMAGE_STATE,
+    image_finish,
+    image_info,
+    image_init,
+    image_push,
+    mark,
+    rsa_verify,
+    trailer,
+)

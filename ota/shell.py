@@ -1,0 +1,178 @@
+"""The `# ` prompt: AliOS's commands for bringing a board to its server, on a serial line or a terminal.
+
+The shell never blocks: poll() takes what was typed and lets the service work.
+"""
+
+# SPDX-License-Identifier: MIT
+import select
+import sys
+
+from micropython import const
+
+from ota import settings
+from ota.service import DOWNLOAD_HTTP, OtaService, ota_service_init
+
+_LINE_MAX = const(256)
+_USAGE = """usage: OTA_APP pk dn ds ps
+
+Make sure network is ready to get IP address.
+  $1, Product Key.
+  $2, Device Name.
+  $3, Device Secret.
+  $4, Product Secret."""
+_HELP = """help                        this list
+sysver                      versions of image and MicroPython
+netmgr                      state of the network
+netmgr connect SSID PASSWD  join a network, now and after a restart
+netmgr clear                forget the network
+OTA_APP PK DN DS PS         start the update service, now and after a restart
+ota status                  state of the update service
+ota check                   ask the server for an upgrade
+ota confirm                 the image on trial works
+ota rollback                give up the image on trial
+ota server HOST:PORT        the broker to use instead of the cloud
+reboot                      restart the board
+Ctrl-C                      leave to Python"""
+
+
+class Shell:
+    """board: see PORTING.md. config: the firmware's constants. echo: True on a serial line without line editing."""
+
+    def __init__(self, board, config, echo):
+        self._board = board
+        self._config = config
+        self._echo = echo
+        self._settings = settings.load()
+        self._line = ""
+        self._input = select.poll()
+        self._input.register(sys.stdin, select.POLLIN)
+        self.service = None
+
+    def start(self):
+        """Joins the network and starts the service, if they were ever told how."""
+        if "ssid" in self._settings:
+            self._join()
+        if "pk" in self._settings:
+            self._start_service()
+        print("# ", end="")
+
+    def poll(self):
+        """One bounded step. Returns whether an update is under way."""
+        self._board.feed()
+        while self._input and self._input.poll(0):
+            c = sys.stdin.read(1)
+            if not c:
+                self._input = None  # no terminal: the board goes on alone
+            else:
+                self._typed(c)
+        return self.service.poll() if self.service else False
+
+    def _typed(self, c):
+        if c in "\r\n":
+            if self._echo:
+                print()
+            line, self._line = self._line, ""
+            self._run(line.split())
+            print("# ", end="")
+        elif c in "\x08\x7f":
+            self._line = self._line[:-1]
+        elif len(self._line) < _LINE_MAX:
+            self._line += c
+            if self._echo:
+                print(c, end="")
+
+    def _run(self, words):
+        if not words:
+            return
+        command = {
+            "help": self._help,
+            "sysver": self._sysver,
+            "netmgr": self._netmgr,
+            "OTA_APP": self._ota_app,
+            "ota": self._ota,
+            "reboot": self._reboot,
+        }.get(words[0])
+        if not command:
+            print("%s: no such command; try help" % words[0])
+            return
+        try:
+            command(words[1:])
+        except OSError as e:
+            from ota import reason
+
+            print("%s: %s (%d)" % (words[0], reason.of(e.errno)[1], e.errno))
+
+    def _help(self, words):
+        print(_HELP)
+
+    def _sysver(self, words):
+        print(self._config.BOARD, self.service.ota_ver if self.service else "", sys.version)
+
+    def _reboot(self, words):
+        self._board.reset()
+
+    def _netmgr(self, words):
+        if len(words) == 3 and words[0] == "connect":
+            self._settings["ssid"], self._settings["password"] = words[1:]
+            settings.save(self._settings)
+            self._join()
+        elif words == ["clear"]:
+            self._settings.pop("ssid", None)
+            settings.save(self._settings)
+        elif words:
+            print("usage: netmgr [connect SSID PASSWD | clear]")
+        else:
+            print(self._board.network_status()[1])
+
+    def _join(self):
+        self._board.network_connect(self._settings["ssid"], self._settings["password"])
+        print(self._board.network_status()[1])
+
+    def _ota_app(self, words):
+        if len(words) != 4:
+            print(_USAGE)
+            return
+        for key, value in zip(("pk", "dn", "ds", "ps"), words):
+            self._settings[key] = value
+        settings.save(self._settings)
+        print("Hello OTA.")
+        self._start_service()
+
+    def _start_service(self):
+        if self.service:
+            self.service.deinit()
+        service = OtaService(self._board, self._config)
+        service.pk, service.dn, service.ds = self._settings["pk"], self._settings["dn"], self._settings["ds"]
+        service.ps = self._settings.get("ps", "")
+        server = self._settings.get("server")
+        if server:
+            service.server = _address(server)
+        if not self._board.has_tls:
+            service.dl_protcol = DOWNLOAD_HTTP
+        self.service = service
+        ota_service_init(service)
+
+    def _ota(self, words):
+        if len(words) == 2 and words[0] == "server" and _address(words[1]):
+            self._settings["server"] = words[1]
+            settings.save(self._settings)
+        elif not self.service:
+            print("not started; use OTA_APP")
+        elif words == ["status"]:
+            print(self.service.status())
+        elif words == ["check"]:
+            self.service.check()
+        elif words == ["confirm"]:
+            self.service.confirm()
+        elif words == ["rollback"]:
+            self.service.rollback()
+        else:
+            print("usage: ota status | check | confirm | rollback | server HOST:PORT")
+
+
+def _address(text):
+    """"host:port" as (host, port), or None."""
+    colon = text.rfind(":")
+    if colon < 1 or not text[colon + 1 :].isdigit():
+        return None
+    return text[:colon], int(text[colon + 1 :])

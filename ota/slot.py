@@ -1,0 +1,185 @@
+"""A slot of flash and its trailer: what it says, and the marks that carry an update through a cut.
+
+Design: "A slot tells its own story". Marks are only ever appended; a trailer is erased only by `begin`, which
+the service calls for the inactive slot alone.
+"""
+
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+from ota import native
+
+IMAGE = const(0)
+PATCH = const(1)
+
+_MARK = const(16)
+_STEPS = const(64)
+_ATTEMPTS = const(4)
+_STARTED = const(0x53)  # "S"
+_PROGRESS = const(0x50)  # "P"
+_COMPLETE = const(0x43)  # "C"
+_CONFIRMED = const(0x59)  # "Y"
+_REJECTED = const(0x58)  # "X"
+_REPORTED = const(0x52)  # "R"
+_NO_TAIL = b"\0\0\0\0\0\0"
+_E_FLASH = const(1060)
+_E_TRAILER_FULL = const(1061)
+
+
+class Slot:
+    """flash: the flash contract. offset, size: bytes, whole sectors. buf: a scratch buffer of one sector."""
+
+    def __init__(self, flash, offset, size, buf):
+        self._flash = flash
+        self.offset = offset
+        self.size = size
+        self._buf = buf
+        self._mark = bytearray(_MARK)
+        self._check = bytearray(_MARK)
+        self.trailer = offset + size - flash.sector
+        self.load()
+
+    @property
+    def room(self):
+        """Bytes an artifact may take: all but the trailer."""
+        return self.size - self._flash.sector
+
+    def load(self):
+        """Reads the trailer from flash."""
+        self._flash.read(self.trailer, self._buf)
+        (
+            self._next,
+            self._started,
+            self.artifact_type,
+            self.artifact_size,
+            self._digest,
+            self.progress,
+            self._complete,
+            self.sequence,
+            self.counter,
+            self.tried,
+            self._confirmed,
+            self._rejected,
+            self.reason,
+            self._reported,
+        ) = native.trailer(self._buf, len(self._buf))
+
+    @property
+    def complete(self):
+        return self._complete > 0
+
+    @property
+    def rejected(self):
+        return self._rejected > 0
+
+    @property
+    def confirmed(self):
+        return self._confirmed > 0 and self._complete > 0 and not self._rejected
+
+    @property
+    def unreported(self):
+        """True if the slot was rejected and the server has not been told."""
+        return self._rejected > 0 and not self._reported
+
+    def holds(self, artifact_type, size, digest):
+        """True if this slot was started for this very artifact."""
+        return (
+            self._started > 0
+            and self.artifact_type == artifact_type
+            and self.artifact_size == size
+            and self._digest == digest[:6]
+        )
+
+    def artifact_offset(self):
+        """Where the artifact lies: an image at the slot's start, a patch just below the trailer."""
+        if self.artifact_type == IMAGE:
+            return self.offset
+        sector = self._flash.sector
+        return self.trailer - (self.artifact_size + sector - 1) // sector * sector
+
+    def begin(self, artifact_type, size, digest):
+        """Makes the slot ready for a new artifact: forgets the old one for good, then marks *started*."""
+        self._forget()
+        self._flash.erase(self.trailer, self._flash.sector)
+        self.load()
+        self._append(_STARTED, artifact_type, size, digest[:6], 2)
+        self.load()
+
+    def step(self, written):
+        """Marks progress: the first `written` bytes of the artifact, whole sectors, are in flash."""
+        step = written * _STEPS // self.artifact_size
+        if step > self.progress * _STEPS // self.artifact_size:
+            self._append(_PROGRESS, step, written, _NO_TAIL, 1)
+            self.progress = written
+
+    def commit(self, sequence, counter):
+        self._append_complete(sequence, counter, 2)
+        self.load()
+
+    def confirm(self):
+        self._append(_CONFIRMED, 0, 0, _NO_TAIL, 2)
+        self.load()
+
+    def reject(self, reason):
+        self._append(_REJECTED, 0, reason, _NO_TAIL, 2)
+        self.load()
+
+    def report(self):
+        """Marks that the server knows of the rejection."""
+        self._append(_REPORTED, 0, 0, _NO_TAIL, 1)
+        self.load()
+
+    def mend(self):
+        """Writes the second copy of a mark of which only one is left (SPEC.md section 2)."""
+        if self._complete == 1:
+            self._append_complete(self.sequence, self.counter, 1)
+        if self._confirmed == 1:
+            self._append(_CONFIRMED, 0, 0, _NO_TAIL, 1)
+        if self._rejected == 1:
+            self._append(_REJECTED, 0, self.reason, _NO_TAIL, 1)
+        self.load()
+
+    def _append_complete(self, sequence, counter, copies):
+        tail = bytes((counter & 255, counter >> 8 & 255, counter >> 16 & 255, counter >> 24, 0, 0))
+        self._append(_COMPLETE, 0, sequence, tail, copies)
+
+    def _append(self, kind, arg, number, tail, copies):
+        native.mark(self._mark, kind, arg, number, tail)
+        for _ in range(copies):
+            self._append_one()
+
+    def _append_one(self):
+        for _ in range(_ATTEMPTS):
+            place = self.trailer + self._next * _MARK
+            if place >= self.trailer + self._flash.sector:
+                raise OSError(_E_TRAILER_FULL)
+            self._next += 1
+            self._flash.write(place, self._mark, _MARK)
+            self._flash.read(place, self._check)
+            if self._check == self._mark:
+                return
+        raise OSError(_E_FLASH)
+
+    def _forget(self):
+        """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""
+        self._flash.read(self.trailer, self._buf)
+        for i in range(_MARK):
+            self._mark[i] = 0
+        for place in range(0, self._flash.sector, _MARK):
+            if self._buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
+                self._flash.write(self.trailer + place, self._mark, _MARK)
+
+    def floor(self):
+        """The security counter below which nothing may be installed."""
+        return self.counter if self.confirmed else 0
+
+    def write_sector(self, offset, n):
+        """Erases one sector and writes the first n bytes of the scratch buffer to it."""
+        for i in range(n, (n + _MARK - 1) // _MARK * _MARK):
+            self._buf[i] = 0xFF
+        self._flash.erase(offset, self._flash.sector)
+        self._flash.write(offset, self._buf, (n + _MARK - 1) // _MARK * _MARK)
+
+    def read_sector(self, offset):
+        """Reads one sector into the scratch buffer."""
+        self._flash.read(offset, self._buf)

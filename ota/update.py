@@ -1,0 +1,164 @@
+"""One update: fetch, authenticate, verify, commit (DESIGN.md, "An update is seven steps").
+
+`steps()` is a generator: every `next` does one bounded piece of work, at most one network read or one sector
+written. It ends when the image is committed; a refusal is OSError(code). All that must survive a cut is in the
+slot's trailer.
+"""
+
+# SPDX-License-Identifier: MIT
+import time
+
+from micropython import const
+
+from ota import message, native
+from ota.slot import IMAGE, PATCH
+
+_PART = const(512)
+_RETRIES = const(8)
+_RETRY_MS = const(250)
+_RESTARTS = const(2)
+_FLAG_PATCH = const(0x10)
+_E_FIRST_REFUSAL = const(1000)
+_E_SIZE = const(1003)
+_E_RANGE = const(1041)
+_E_LENGTH = const(1042)
+_E_STALL = const(1043)
+_E_DIGEST = const(1050)
+_E_VERSION = const(1051)
+_E_HEADER = const(1002)
+_ECONNRESET = const(104)
+
+
+class Update:
+    """notice: the checked notification. source: what is downloaded. active, inactive: Slots. trust: see native.
+    buf: one sector, shared with the service; progress(done, total): called with bytes fetched."""
+
+    def __init__(self, notice, source, active, inactive, trust, buf, progress):
+        self.notice = notice
+        self._source = source
+        self._active = active
+        self._inactive = inactive
+        self._trust = trust
+        self._buf = buf
+        self._view = memoryview(buf)
+        self._progress = progress
+        self._type = PATCH if notice.patch else IMAGE
+
+    @property
+    def resumes(self):
+        """True if a part of this very artifact is in flash already."""
+        notice = self.notice
+        return self._inactive.holds(self._type, notice.size, notice.digest) and self._inactive.progress > 0
+
+    def steps(self):
+        notice = self.notice
+        slot = self._inactive
+        resumed = self.resumes
+        if not resumed:
+            slot.begin(self._type, notice.size, notice.digest)
+        try:
+            yield from self._fetch()
+            yield from self._authenticate()
+        except OSError as e:
+            # What lay in flash was not what its marks said: once more, from nothing.
+            if not (resumed and e.errno in (_E_DIGEST, _E_LENGTH)):
+                raise
+            slot.begin(self._type, notice.size, notice.digest)
+            yield from self._fetch()
+            yield from self._authenticate()
+        yield from self._verify()
+
+    def _fetch(self):
+        """Streams the artifact into the slot from the last progress mark on."""
+        source = self._source
+        size = self.notice.size
+        failures = restarts = 0
+        while self._inactive.progress < size:
+            before = self._inactive.progress
+            try:
+                if not source.open(before):
+                    restarts += 1
+                    if restarts > _RESTARTS:
+                        raise OSError(_E_RANGE)
+                    self._inactive.begin(self._type, size, self.notice.digest)
+                    continue
+                yield from self._stream(before)
+                return
+            except OSError as e:
+                if e.errno >= _E_FIRST_REFUSAL or e.errno < 0:
+                    raise
+                failures = 1 if self._inactive.progress > before else failures + 1
+                if failures > _RETRIES:
+                    raise OSError(_E_STALL)
+            finally:
+                source.close()
+            yield from self._pause(_RETRY_MS * failures)
+
+    def _stream(self, done):
+        size = self.notice.size
+        base = self._inactive.artifact_offset()
+        while done < size:
+            want = min(size - done, len(self._buf))
+            for start in range(0, want, _PART):
+                part = self._view[start : min(start + _PART, want)]
+                if self._source.readinto(part) != len(part):
+                    raise OSError(_ECONNRESET)
+                yield
+            self._inactive.write_sector(base + done, want)
+            done += want
+            self._inactive.step(done)
+            self._progress(done, size)
+            yield
+        if not self._source.ended():
+            raise OSError(_E_LENGTH)
+
+    def _pause(self, ms):
+        end = time.ticks_add(time.ticks_ms(), ms)
+        while time.ticks_diff(end, time.ticks_ms()) > 0:
+            yield
+
+    def _authenticate(self):
+        """The digest from flash, then everything the artifact's own header, TLVs and signature say."""
+        import hashlib
+
+        notice = self.notice
+        digest = hashlib.md5() if notice.method == "MD5" else hashlib.sha256()
+        state = bytearray(native.IMAGE_STATE)
+        native.image_init(state, self._inactive.room)
+        fault = None
+        base = self._inactive.artifact_offset()
+        for offset in range(0, notice.size, len(self._buf)):
+            n = min(notice.size - offset, len(self._buf))
+            self._inactive.read_sector(base + offset)
+            digest.update(self._view[:n])
+            if not fault:
+                fault = self._push(state, n)
+            yield
+        if digest.digest() != notice.digest:
+            raise OSError(_E_DIGEST)
+        if fault:
+            raise fault
+        self._check(state)
+
+    def _push(self, state, n):
+        """Feeds the image reader; returns the refusal, so that a wrong digest is told before it."""
+        try:
+            if native.image_push(state, self._buf, n) != n:
+                return OSError(_E_SIZE)
+        except OSError as e:
+            return e
+
+    def _check(self, state):
+        keys, vendor_id, class_id = self._trust
+        native.image_finish(state, self._buf, keys, vendor_id, class_id, self._active.floor())
+        version, self.counter, flags = native.image_info(state)[:3]
+        if message.numbers("%d.%d.%d+%d" % version) != message.numbers(self.notice.version):
+            raise OSError(_E_VERSION)
+        if bool(flags & _FLAG_PATCH) != (self._type == PATCH):
+            raise OSError(_E_HEADER)
+
+    def _verify(self):
+        """Commits. An image was verified as it was authenticated: they are the same bytes."""
+        yield
+        sequence = max(self._active.sequence, self._inactive.sequence) + 1
+        self._inactive.commit(sequence, self.counter)

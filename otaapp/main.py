@@ -1,0 +1,34 @@
+"""The sample application: a prompt, and the update service once `OTA_APP` was typed."""
+
+# SPDX-License-Identifier: MIT
+import sys
+import time
+
+import ota_config
+
+from ota.shell import Shell
+
+GREETING = "otaapp"
+
+
+def board():
+    if sys.platform == "linux":
+        from ota.hal.linuxhost import Board
+    else:
+        from ota.hal.esp8266 import Board
+    return Board()
+
+
+def main():
+    print(GREETING)
+    shell = Shell(board(), ota_config, echo=sys.platform != "linux")
+    shell.start()
+    while True:
+        if not shell.poll():
+            time.sleep_ms(20)
+
+
+try:
+    main()
+except KeyboardInterrupt:
+    print("\nleft to Python")

@@ -1,0 +1,2 @@
+"""mpota: builds, signs, publishes and serves firmware updates."""
+# SPDX-License-Identifier: MIT

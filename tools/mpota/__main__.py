@@ -1,0 +1,6 @@
+"""python -m mpota."""
+# SPDX-License-Identifier: MIT
+
+from mpota.cli import main
+
+main()

@@ -1,0 +1,180 @@
+"""Mosquitto as a child process, with users, rights and TLS generated from the store's devices."""
+# SPDX-License-Identifier: MIT
+
+import contextlib
+import ctypes
+import functools
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpota import linkkit, ports, storage
+from mpota.errors import ToolError, os_error
+
+SERVICE_USER = "mpota-service"
+START_S = 10
+STOP_S = 5
+_ATTEMPTS = 5  # a free port may be taken by somebody else before mosquitto binds it
+_SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/opt/homebrew/sbin"
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Login:
+    """A name and password."""
+
+    user: str
+    password: str
+
+
+class Broker:
+    """Writes mosquitto's files into `folder`, starts and stops it."""
+
+    def __init__(self, folder, bind, certificates):
+        self.folder = Path(folder)
+        self.bind = bind
+        self.host = "127.0.0.1" if bind == "0.0.0.0" else bind
+        self.port = self.tls_port = 0
+        self.service = Login(SERVICE_USER, secrets.token_hex(16))
+        self._certificates = certificates
+        self._process = None
+        self._log = self.folder / "mosquitto.log"
+        self._mosquitto = _program("mosquitto")
+        self._mosquitto_passwd = _program("mosquitto_passwd")
+        storage.make_folder(self.folder, 0o700)
+
+    def start(self, devices, port=0, tls_port=0):
+        """Starts mosquitto and waits until it accepts connections."""
+        self._write_users(devices)
+        for attempt in range(_ATTEMPTS):
+            self.port = ports.probe(self.bind, port)
+            self.tls_port = ports.probe(self.bind, tls_port)
+            try:
+                return self._start()
+            except ToolError:
+                self.stop()
+                if attempt == _ATTEMPTS - 1 or (port and tls_port):
+                    raise
+
+    def set_devices(self, devices):
+        """Lets these devices log in from now on; those connected stay connected."""
+        self._write_users(devices)
+        self._process.send_signal(signal.SIGHUP)
+
+    def check(self):
+        """Raises ToolError if mosquitto has ended."""
+        if self._process.poll() is not None:
+            raise ToolError("mosquitto", f"ended with status {self._process.returncode}{self._last_words()}")
+
+    def stop(self):
+        """Ends mosquitto; does nothing if it does not run."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_S)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def _start(self):
+        config = self.folder / "mosquitto.conf"
+        storage.write(config, self._config().encode(), 0o600)
+        try:
+            with open(self._log, "wb") as log:
+                self._process = subprocess.Popen(
+                    [self._mosquitto, "-c", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    preexec_fn=_die_with_parent(), process_group=0,
+                )  # fmt: skip
+        except OSError as error:
+            raise os_error(error.filename or self._mosquitto, error) from error
+        deadline = time.monotonic() + START_S
+        while not (ports.accepts(self.host, self.port) and ports.accepts(self.host, self.tls_port)):
+            self.check()
+            if time.monotonic() > deadline:
+                raise ToolError("mosquitto", f"does not listen after {START_S} s{self._last_words()}")
+            time.sleep(0.05)
+        self.check()
+
+    def _config(self):
+        # `user` counts only where root starts mosquitto: it must go on reading these files, which are root's.
+        return f"""\
+user root
+persistence false
+allow_anonymous false
+password_file {self.folder.absolute()}/passwords
+acl_file {self.folder.absolute()}/acl
+log_dest stdout
+log_type error
+log_type warning
+log_type notice
+set_tcp_nodelay true
+listener {self.port} {self.bind}
+listener {self.tls_port} {self.bind}
+certfile {self._certificates.server.absolute()}
+keyfile {self._certificates.server_key.absolute()}
+tls_version tlsv1.2
+"""
+
+    def _write_users(self, devices):
+        logins = [Login(linkkit.user_name(d.pk, d.dn), linkkit.password(d.pk, d.dn, d.secret)) for d in devices]
+        logins.append(self.service)
+        lines = "".join(f"{login.user}:{login.password}\n" for login in logins)
+        fresh = self.folder / "passwords.new"
+        storage.write(fresh, lines.encode(), 0o600)
+        self._hash_passwords(fresh)
+        storage.write(self.folder / "acl", _rights(devices).encode(), 0o600)
+        try:
+            fresh.replace(self.folder / "passwords")
+        except OSError as error:
+            raise os_error(fresh, error) from error
+
+    def _hash_passwords(self, path):
+        done = subprocess.run([self._mosquitto_passwd, "-U", path], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ToolError(path, f"mosquitto_passwd: {_last_line(done.stderr + done.stdout) or 'failed'}")
+
+    def _last_words(self):
+        with contextlib.suppress(OSError):
+            lines = [line for line in self._log.read_text(errors="replace").splitlines() if "Error" in line]
+            if lines:
+                return f" ({lines[-1].partition(': ')[2] or lines[-1]})"
+        return ""
+
+
+def _program(name):
+    path = shutil.which(name) or shutil.which(name, path=_SEARCH)
+    if path is None:
+        raise ToolError(name, "not found; on Debian: apt-get install mosquitto")
+    return path
+
+
+def _rights(devices):
+    """Each device has its own topics; the service has everybody's."""
+    lines = [f"user {SERVICE_USER}"]
+    lines += [f"topic read /ota/device/{kind}/+/+" for kind in ("inform", "progress")]
+    lines += ["topic write /ota/device/upgrade/+/+", "topic readwrite /ota/device/request/+/+"]
+    for device in devices:
+        names = f"{device.pk}/{device.dn}"
+        lines += ["", f"user {linkkit.user_name(device.pk, device.dn)}"]
+        lines += [f"topic write /ota/device/{kind}/{names}" for kind in ("inform", "progress")]
+        lines += [f"topic read /ota/device/upgrade/{names}", f"topic readwrite /ota/device/request/{names}"]
+        lines += [f"topic readwrite /sys/{names}/#"]  # Linkkit reports other things there
+    return "\n".join(lines) + "\n"
+
+
+def _die_with_parent():
+    """What to call between fork and exec so that Linux ends the child even if we are killed."""
+    if sys.platform != "linux":
+        return None
+    return functools.partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""

@@ -1,0 +1,60 @@
+"""Options and output that several commands share."""
+# SPDX-License-Identifier: MIT
+
+import json
+
+import click
+
+from mpota.codes import text
+
+state_option = click.option(
+    "--state", envvar="MPOTA_STATE", default="mpota-state", show_default=True, type=click.Path(),
+    help="Folder of the server's state, or MPOTA_STATE.",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def print_json(value):
+    """For scripts."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_facts(facts):
+    """Names and values, one pair a line."""
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {'-' if value is None else value}")
+
+
+def print_table(columns, rows):
+    """A table; its cells are text, never markup."""
+    from rich.console import Console  # slow to import, and not needed for JSON
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console.width = max(console.width, console.measure(table).maximum)
+    console.print(table)
+
+
+OUTCOME = ("device", "version", "target", "state", "step", "desc")
+
+
+def outcome(device, update):
+    """A row of the outcome table."""
+    row = {"device": device.name, "version": device.version}
+    if update is None:
+        return row | dict.fromkeys(OUTCOME[2:])
+    return row | {"target": update.version, "state": update.state, "step": update.step, "desc": text(update.desc)}
+
+
+def print_outcomes(rows, as_json):
+    """The outcome table."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(OUTCOME, [[row[name] for name in OUTCOME] for row in rows])

@@ -1,0 +1,67 @@
+"""mpota device."""
+# SPDX-License-Identifier: MIT
+
+from dataclasses import asdict
+
+import click
+
+from mpota.cli.common import json_option, print_facts, print_json, print_table, state_option
+from mpota.codes import text
+from mpota.store import Store
+
+HISTORY = ("id", "target", "state", "step", "desc", "failures")
+
+
+@click.group()
+def device():
+    """Adds and shows devices."""
+
+
+@device.command()
+@click.argument("pk")
+@click.argument("dn")
+@click.option("--secret", metavar="DS", help="Device secret; drawn if not given.")
+@click.option("--product-secret", metavar="PS", help="Product secret; drawn with a product's first device if not given.")
+@state_option
+@json_option
+def add(pk, dn, secret, product_secret, state, as_json):
+    """Lets the device DN of product PK log in. A running server knows it at once."""
+    store = Store(state, create=True)
+    _print_device(store, store.add_device(pk, dn, secret, product_secret), as_json)
+
+
+@device.command("list")
+@state_option
+@json_option
+def list_(state, as_json):
+    """Lists devices and the versions they run."""
+    devices = Store(state).devices()
+    if as_json:
+        print_json([{"pk": d.pk, "dn": d.dn, "version": d.version} for d in devices])
+    else:
+        print_table(("product", "device", "version"), [(d.pk, d.dn, d.version) for d in devices])
+
+
+@device.command()
+@click.argument("pk")
+@click.argument("dn")
+@state_option
+@json_option
+def show(pk, dn, state, as_json):
+    """Shows a device with its secrets and all its updates."""
+    store = Store(state)
+    updates = [
+        {"id": u.id, "target": u.version, "state": u.state, "step": u.step, "desc": text(u.desc), "failures": u.failures}
+        for u in store.history(pk, dn)
+    ]
+    _print_device(store, store.device(pk, dn), as_json, updates)
+
+
+def _print_device(store, found, as_json, updates=()):
+    facts = asdict(found) | {"product_secret": store.product_secret(found.pk)}
+    if as_json:
+        print_json(facts | {"updates": list(updates)})
+        return
+    print_facts(facts)
+    if updates:
+        print_table(HISTORY, [[update[name] for name in HISTORY] for update in updates])

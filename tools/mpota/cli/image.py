@@ -1,0 +1,95 @@
+"""mpota image."""
+# SPDX-License-Identifier: MIT
+
+import click
+
+from mpota import board, keys, linkkit, signing, storage
+from mpota import image as images
+from mpota.cli.common import json_option, print_facts, print_json
+from mpota.errors import ToolError
+
+
+class VersionType(click.ParamType):
+    """1.2.3 or 1.2.3+4."""
+
+    name = "version"
+
+    def convert(self, value, param, ctx):
+        """The Version, or a usage error."""
+        version = images.Version.parse(value)
+        if version is None:
+            self.fail(f"{value} is not of the form 1.2.3+4 (at most 255.255.65535+4294967295)", param, ctx)
+        return version
+
+
+class CounterType(click.ParamType):
+    """A u32, also as 0x..."""
+
+    name = "number"
+
+    def convert(self, value, param, ctx):
+        """The number, or a usage error."""
+        try:
+            number = int(value, 0)
+        except ValueError:
+            number = -1
+        if not 0 <= number <= 0xFFFFFFFF:
+            self.fail(f"{value} is not a number from 0 to 0xffffffff", param, ctx)
+        return number
+
+
+@click.group()
+def image():
+    """Builds, signs and checks images."""
+
+
+@image.command()
+@click.argument("payload", type=click.Path())
+@click.argument("out", type=click.Path())
+@click.option("--board", "board_name", required=True, help="A folder's name under boards/.")
+@click.option("--product", required=True, metavar="PK", help="Product key.")
+@click.option("--version", type=VersionType(), required=True)
+@click.option("--counter", type=CounterType(), required=True, help="Security counter: never boots below one confirmed.")
+@click.option("--key", "key_path", type=click.Path(), required=True, help="Private key that signs.")
+@click.option("--vendor", metavar="DOMAIN", help="Instead of the board's vendor.")
+@click.option("--boards", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
+def build(payload, out, board_name, product, version, counter, key_path, vendor, boards):
+    """Makes the signed image OUT from what the board runs, PAYLOAD."""
+    linkkit.check_names(product)
+    facts = board.load(board_name, boards)
+    if not (vendor or facts.vendor):
+        raise ToolError(board_name, "the board names no vendor; give --vendor")
+    recipe = signing.Recipe(version, counter, vendor or facts.vendor, f"{product}/{board_name}", facts.header_size)
+    data = signing.build(storage.read(payload), recipe, keys.load_private(key_path))
+    signing.check_size(data, facts, payload)
+    storage.write(out, data)
+    click.echo(f"{out}: {version}, {len(data)} bytes, {facts.image_limit - len(data)} left in the slot")
+
+
+@image.command()
+@click.argument("file", type=click.Path())
+@click.argument("out", type=click.Path())
+@click.option("--key", "key_path", type=click.Path(), required=True, help="Private key that signs.")
+def sign(file, out, key_path):
+    """Signs the image FILE by another key, as OUT. Version and counter stay."""
+    data = signing.sign(storage.read(file), keys.load_private(key_path), file)
+    storage.write(out, data)
+    click.echo(f"{out}: {len(data)} bytes")
+
+
+@image.command()
+@click.argument("file", type=click.Path())
+@click.option("--key", "key_path", type=click.Path(), required=True, help="Private or public key.")
+def verify(file, key_path):
+    """Checks hash and signature of the image FILE."""
+    found = signing.verify(file, keys.load(key_path))
+    click.echo(f"{file}: {found.version}, hash and signature are right")
+
+
+@image.command()
+@click.argument("file", type=click.Path())
+@json_option
+def info(file, as_json):
+    """Shows what the image FILE says of itself."""
+    found, _ = images.load(file)
+    (print_json if as_json else print_facts)(found.facts())

@@ -1,0 +1,59 @@
+"""mpota publish."""
+# SPDX-License-Identifier: MIT
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from mpota import keys, rules, running
+from mpota import publish as publishing
+from mpota.cli.common import json_option, outcome, print_outcomes, state_option
+from mpota.codes import text
+from mpota.store import Store
+
+
+@click.command()
+@click.argument("image", type=click.Path())
+@click.option("--key", "key_path", type=click.Path(), required=True, help="Private key for digestsign.")
+@click.option("--device", "names", metavar="PK/DN", multiple=True, help="To this device; may be given again.")
+@click.option("--product", metavar="PK", help="To all devices of this product.")
+@click.option("--digest", type=click.Choice(list(publishing.DIGESTS)), default="sha256", show_default=True)
+@click.option("--url-scheme", type=click.Choice(["https", "http"]), default="https", show_default=True)
+@click.option("--wait", is_flag=True, help="Until every device is there or has failed; status 0 only if all are there.")
+@click.option("--timeout", type=click.FloatRange(min=0), default=600, show_default=True, help="Seconds to wait.")
+@state_option
+@json_option
+def publish(image, key_path, names, product, digest, url_scheme, wait, timeout, state, as_json):
+    """Makes IMAGE the target of devices and has the server tell them."""
+    if not names and product is None:
+        raise click.UsageError("give --device or --product")
+    store = Store(state)
+    devices = publishing.devices(store, names, product)
+    artifact = publishing.prepare(state, image, keys.load_digest_key(key_path), digest)
+    numbers = store.publish(artifact, devices, url_scheme)
+    if not running.is_running(state):
+        click.echo(f"mpota: {state}: no server is running; devices are told when it is", err=True)
+    updates = _watch(store, numbers, timeout) if wait else [store.update(number) for number in numbers]
+    print_outcomes([outcome(store.device(u.pk, u.dn), u) for u in updates], as_json)
+    if wait and any(update.state != rules.UPDATED for update in updates):
+        raise click.exceptions.Exit(1)
+
+
+def _watch(store, numbers, timeout):
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[state]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks = {}
+
+        def show(update):
+            if update.id not in tasks:
+                tasks[update.id] = progress.add_task(f"{update.pk}/{update.dn}", total=100, state="")
+            state = f"{update.state} {text(update.desc)}".strip()
+            progress.update(tasks[update.id], completed=max(update.step, 0), state=state)
+
+        return publishing.wait(store, numbers, show, timeout)

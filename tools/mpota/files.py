@@ -1,0 +1,79 @@
+"""The HTTP and HTTPS file server: artifacts with ranges and entity tags."""
+# SPDX-License-Identifier: MIT
+
+import re
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from mpota import ports
+from mpota.errors import ToolError
+
+START_S = 10
+NAME = re.compile(r"([0-9a-f]{64})\.bin")
+
+
+def application(folder):
+    """The ASGI application that serves `folder`. A file is named after its SHA-256, which is its entity tag too."""
+    folder = Path(folder)
+
+    def artifact(request):
+        match = NAME.fullmatch(request.path_params["name"])
+        path = match and folder / match[0]
+        if not path or not path.is_file():
+            return Response(status_code=404)
+        return FileResponse(path, headers={"ETag": f'"{match[1]}"'}, media_type="application/octet-stream")
+
+    return _title_case(Starlette(routes=[Route("/{name}", artifact)]))
+
+
+def _title_case(app):
+    """AliOS finds `Content-Length:` in exactly this spelling only."""
+
+    async def wrapped(scope, receive, send):
+        async def send_title_case(message):
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [(name.title(), value) for name, value in message["headers"]]}
+            await send(message)
+
+        await app(scope, receive, send_title_case)
+
+    return wrapped
+
+
+class FileServer:
+    """Serves a folder from a thread of its own."""
+
+    def __init__(self, folder, host, port=0, certificates=None):
+        self._socket = ports.listen(host, port)
+        self.port = self._socket.getsockname()[1]
+        tls = {}
+        if certificates:
+            tls = {"ssl_certfile": certificates.server, "ssl_keyfile": certificates.server_key}
+        config = uvicorn.Config(
+            application(folder), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
+            server_header=False, timeout_graceful_shutdown=1, **tls,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+
+    def start(self):
+        """Returns when requests are answered."""
+        self._thread.start()
+        deadline = time.monotonic() + START_S
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise ToolError(f"port {self.port}", "file server does not start")
+            time.sleep(0.01)
+
+    def stop(self):
+        """Ends the thread and closes the port."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(5)
+        self._socket.close()

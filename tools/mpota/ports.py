@@ -1,0 +1,32 @@
+"""TCP ports: those given, and free ones."""
+# SPDX-License-Identifier: MIT
+
+import errno
+import socket
+
+from mpota.errors import ToolError
+
+
+def listen(host, port):
+    """A socket bound to host and port; port 0 takes a free one."""
+    try:
+        return socket.create_server((host, port), backlog=128)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ToolError(f"{host}:{port}", "port is taken") from error
+        raise ToolError(f"{host}:{port}", error.strerror or str(error)) from error
+
+
+def probe(host, port):
+    """The port if it can be bound, or a free one for 0. For servers that cannot be handed a socket."""
+    with listen(host, port) as sock:
+        return sock.getsockname()[1]
+
+
+def accepts(host, port):
+    """True if somebody listens there."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,58 @@
+"""Publishing: an artifact into the served folder, and a target into the store."""
+# SPDX-License-Identifier: MIT
+
+import hashlib
+import time
+
+from mpota import image, keys, rules, storage
+from mpota.errors import ToolError
+from mpota.running import served_folder
+from mpota.store import Artifact
+
+# what the command takes: how Linkkit spells it, the function
+DIGESTS = {"sha256": ("SHA256", hashlib.sha256), "md5": ("Md5", hashlib.md5)}
+WAIT_POLL_S = 0.1
+
+
+def prepare(folder, path, key, digest="sha256"):
+    """Checks the artifact, copies it to where it is served, and signs its digest."""
+    parsed, data = image.load(path)
+    method, function = DIGESTS[digest]
+    value = function(data).digest()
+    name = f"{hashlib.sha256(data).hexdigest()}.bin"
+    storage.make_folder(served_folder(folder))
+    storage.write(served_folder(folder) / name, data)
+    return Artifact(0, name, len(data), str(parsed.version), method, value.hex(), keys.sign_digest(key, value))
+
+
+def devices(store, names, pk):
+    """The devices that `names` (pk/dn) and the product `pk` mean, each once."""
+    found = [store.device(*_split(name)) for name in names]
+    if pk is not None:
+        found += store.devices(pk)
+    if not found:
+        raise ToolError(pk or store.folder, "no device to publish to")
+    return list(dict.fromkeys(found))
+
+
+def _split(name):
+    pk, slash, dn = name.partition("/")
+    if not slash:
+        raise ToolError(name, "not of the form PK/DN")
+    return pk, dn
+
+
+def wait(store, numbers, on_change, timeout_s):
+    """Follows updates to their ends; on_change(update) tells of every step. Returns them as they are at last."""
+    deadline = time.monotonic() + timeout_s
+    seen = {}
+    while True:
+        updates = [store.update(number) for number in numbers]
+        for update in updates:
+            if seen.get(update.id) != update:
+                seen[update.id] = update
+                on_change(update)
+        if not any(update.state in rules.OPEN for update in updates) or time.monotonic() > deadline:
+            return updates
+        time.sleep(WAIT_POLL_S)
+

@@ -1,0 +1,112 @@
+"""What an update's outcome is: pure rules, from (update, what happened) to the update after it.
+
+An update is one artifact meant for one device. `due` is when the device is told of it (again) unless something happens before;
+None means never by itself. Every way through here ends: failures, silent pushes and restarts without progress are counted.
+"""
+# SPDX-License-Identifier: MIT
+
+from dataclasses import dataclass, replace
+
+from mpota import codes
+from mpota.image import Version
+
+WAITING, NOTIFIED, RUNNING, UPDATED, FAILED, REPLACED = "waiting", "notified", "running", "updated", "failed", "replaced"
+OPEN = (WAITING, NOTIFIED, RUNNING)
+
+MAX_FAILURES = 3
+MAX_SILENT = 3  # pushes without any answer, after one inform
+MAX_RESTARTS = 20  # informs without progress in between
+ANSWER_S = 5
+LATER_S = 10
+RETRY_S = 30
+
+
+@dataclass(frozen=True)
+class Update:
+    """One artifact for one device, and how it went."""
+
+    id: int
+    pk: str
+    dn: str
+    artifact: int
+    version: str
+    scheme: str
+    state: str = WAITING
+    step: int = 0
+    desc: str = ""
+    best: int = -1
+    failures: int = 0
+    silent: int = 0
+    restarts: int = 0
+    due: float | None = 0
+
+
+def same_version(one, other):
+    """Versions are compared as numbers where they are numbers."""
+    numbers = Version.parse(one), Version.parse(other)
+    return numbers[0] == numbers[1] if None not in numbers else one == other
+
+
+def informed(update, version, now):
+    """The device says which version it runs. What is open and not there yet is due at once."""
+    if same_version(version, update.version):
+        if update.state == UPDATED:
+            return update
+        return replace(update, state=UPDATED, step=100, desc="", due=None)
+    if update.state == UPDATED:
+        return _failed(update, update.step, f"went back to {version}")
+    if update.state not in OPEN:
+        return update
+    if update.restarts >= MAX_RESTARTS:
+        return _failed(update, update.step, f"no progress in {MAX_RESTARTS} attempts")
+    return replace(update, restarts=update.restarts + 1, silent=0, due=now)
+
+
+def reported(update, step, desc, now):
+    """The device reports progress, or a failure."""
+    if step < 0:
+        return _failure(update, step, desc, now)
+    if update.state not in OPEN:
+        return update
+    restarts = update.restarts if step <= update.best else 0
+    return replace(
+        update, state=RUNNING, step=step, desc=desc, best=max(step, update.best), silent=0, restarts=restarts, due=None
+    )
+
+
+def _failure(update, step, desc, now):
+    code = codes.find(desc)
+    if code in codes.WENT_BACK and update.state in (*OPEN, UPDATED, FAILED):
+        return _failed(update, step, desc)
+    if update.state not in OPEN:
+        return update
+    if code in codes.LATER:
+        return _not_ready(update, desc, now)
+    failures = update.failures + 1
+    if codes.is_final(step, desc) or failures >= MAX_FAILURES:
+        return replace(_failed(update, step, desc), failures=failures)
+    return replace(update, state=WAITING, step=step, desc=desc, failures=failures, silent=0, due=now + RETRY_S)
+
+
+def _not_ready(update, desc, now):
+    if update.state == RUNNING:  # told again in mid-update
+        return replace(update, silent=0, due=None)
+    due = now + LATER_S if update.restarts < MAX_RESTARTS else None
+    return replace(update, desc=desc, restarts=update.restarts + 1, silent=0, due=due)
+
+
+def _failed(update, step, desc):
+    return replace(update, state=FAILED, step=step, desc=desc, due=None)
+
+
+def pushed(update, now):
+    """The device has been told. It is told again if it does not answer, a few times."""
+    silent = update.silent + 1
+    due = now + ANSWER_S if silent < MAX_SILENT else None
+    state = NOTIFIED if update.state == WAITING else update.state
+    return replace(update, state=state, silent=silent, due=due)
+
+
+def is_due(update, now):
+    """True if the device is to be told now."""
+    return update.state in OPEN and update.due is not None and update.due <= now

@@ -1,0 +1,134 @@
+"""mpota serve: mosquitto, the file servers, and the service between them."""
+# SPDX-License-Identifier: MIT
+
+import contextlib
+import os
+import queue
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+
+from mpota import messages, pki, running, storage
+from mpota.broker import Broker
+from mpota.errors import ToolError, os_error
+from mpota.files import FileServer
+from mpota.running import Address
+from mpota.service import Event, Service
+from mpota.store import Store
+
+POLL_S = 0.1
+CONNECT_S = 10
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where to listen; 0 takes a free port."""
+
+    mqtt: int = 0
+    mqtts: int = 0
+    http: int = 0
+    https: int = 0
+
+
+class Server:
+    """Everything `mpota serve` runs. `on_event` is called with every Event."""
+
+    def __init__(self, folder, bind, host, on_event):
+        self.folder = Path(folder)
+        self._bind, self._host, self._on_event = bind, host, on_event
+        self._inbox = queue.Queue()  # a SimpleQueue can wait for ever once its time-out has passed (CPython 3.11)
+        self._ready = queue.Queue()
+        self._stopping = False
+        self._devices = self._seen = None
+
+    def run(self, wanted, on_ready):
+        """Serves until stop(); calls on_ready(Address) when devices can connect."""
+        with contextlib.ExitStack() as stack:
+            self._store = Store(self.folder, create=True)
+            stack.callback(self._store.close)
+            stack.enter_context(running.only_server(self.folder))
+            running.forget(self.folder)
+            address = self._start(wanted, stack)
+            self._service = Service(self._store, lambda artifact, scheme: running.artifact_url(address, artifact, scheme))
+            client = self._connect(stack)
+            stack.callback(running.forget, self.folder)
+            running.announce(self.folder, address)
+            on_ready(address)
+            while not self._stopping:
+                self._turn(client)
+
+    def stop(self):
+        """Makes run() return; may be called from a signal handler."""
+        self._stopping = True
+
+    def _start(self, wanted, stack):
+        certificates = pki.prepare(self.folder, self._host)
+        served = running.served_folder(self.folder)
+        storage.make_folder(served)
+        http = FileServer(served, self._bind, wanted.http)
+        stack.callback(http.stop)
+        https = FileServer(served, self._bind, wanted.https, certificates)
+        stack.callback(https.stop)
+        self._broker = Broker(self.folder / "broker", self._bind, certificates)
+        stack.callback(self._broker.stop)
+        self._devices = self._store.devices()
+        self._broker.start(self._devices, wanted.mqtt, wanted.mqtts)
+        http.start()
+        https.start()
+        ca = str(certificates.ca.absolute())
+        return Address(
+            self._host, self._broker.port, self._broker.tls_port, http.port, https.port, ca, os.getpid()
+        )
+
+    def _connect(self, stack):
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=self._broker.service.user)
+        client.username_pw_set(self._broker.service.user, self._broker.service.password)
+        topics = [(messages.topic(kind, "+", "+"), 1) for kind in messages.KINDS]
+        client.on_connect = lambda c, *_: c.subscribe(topics)
+        client.on_subscribe = lambda *_: self._ready.put(True)
+        client.on_message = lambda _c, _u, message: self._inbox.put((message.topic, message.payload))
+        try:
+            client.connect(self._broker.host, self._broker.port)
+        except OSError as error:
+            raise os_error("mosquitto", error) from error
+        client.loop_start()
+        stack.callback(client.loop_stop)
+        stack.callback(client.disconnect)
+        try:
+            self._ready.get(timeout=CONNECT_S)
+        except queue.Empty:
+            raise ToolError("mosquitto", "does not let the service in") from None
+        return client
+
+    def _turn(self, client):
+        """The messages of the next tenth of a second, then what is due."""
+        until = time.monotonic() + POLL_S
+        with contextlib.suppress(queue.Empty):
+            while (left := until - time.monotonic()) > 0:
+                topic, payload = self._inbox.get(timeout=left)
+                self._send(client, self._service.receive(topic, payload, time.time()))
+        self._broker.check()
+        self._look_at_store()
+        self._send(client, self._service.poll(time.time()))
+
+    def _look_at_store(self):
+        changed = self._store.changed_by_others()
+        if changed == self._seen:
+            return
+        self._seen = changed
+        devices = self._store.devices()
+        logins = [(device.pk, device.dn, device.secret) for device in devices]
+        if logins != [(device.pk, device.dn, device.secret) for device in self._devices]:
+            self._devices = devices
+            self._broker.set_devices(devices)
+            self._on_event(Event("mosquitto", f"knows {len(devices)} devices"))
+
+    def _send(self, client, result):
+        outgoing, events = result
+        for event in events:
+            self._on_event(event)
+        for message in outgoing:
+            # QoS 0: what a sleeping device's session kept would be out of date, and its inform brings the message again.
+            client.publish(message.topic, message.payload)

@@ -1,0 +1,102 @@
+"""The update service without its network: messages of devices in, messages to devices out."""
+# SPDX-License-Identifier: MIT
+
+from dataclasses import dataclass
+
+from mpota import messages, rules
+from mpota.codes import text
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message to publish."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth a line to whoever watches the server."""
+
+    device: str
+    text: str
+
+
+class Service:
+    """Applies rules.py to the store. `url_of(artifact, scheme)` says where an artifact is served."""
+
+    def __init__(self, store, url_of):
+        self._store = store
+        self._url_of = url_of
+        self._last_id = 0
+
+    def receive(self, topic, payload, now):
+        """Takes a device's message; returns lists of Outgoing and of Event."""
+        try:
+            message = messages.read(topic, payload)
+        except messages.BadMessage as error:
+            return [], [Event(topic, f"bad message: {error}")]
+        if message is None:
+            return [], []
+        if message.kind == "progress":
+            return self._progress(message, now)
+        return self._version(message, now)
+
+    def poll(self, now):
+        """What is due by the clock, or because another process has published."""
+        outgoing, events = [], []
+        for update in self._store.due(now):
+            device = self._store.device(update.pk, update.dn)
+            if rules.same_version(device.version, update.version):
+                events += self._keep(update, rules.informed(update, device.version, now))
+                continue
+            out, said = self._push(update, now)
+            outgoing += out
+            events += said
+        return outgoing, events
+
+    def _version(self, message, now):
+        if not self._store.set_version(message.pk, message.dn, message.version):
+            return [], [Event(f"{message.pk}/{message.dn}", "unknown device")]
+        events = [Event(f"{message.pk}/{message.dn}", f"runs {message.version}")]
+        update = self._store.latest(message.pk, message.dn)
+        after = update and rules.informed(update, message.version, now)
+        if update is not None:
+            events += self._keep(update, after)
+        reply = (messages.topic("request", message.pk, message.dn), message.id) if message.kind == "request" else None
+        if update is not None and rules.is_due(after, now):
+            outgoing, said = self._push(after, now, reply)
+            return outgoing, events + said
+        return ([Outgoing(reply[0], messages.nothing(reply[1]))] if reply else []), events
+
+    def _progress(self, message, now):
+        name = f"{message.pk}/{message.dn}"
+        update = self._store.latest(message.pk, message.dn)
+        if update is None:
+            return [], [Event(name, "reports progress of no known update")]
+        events = [Event(name, f"{message.step}" + (f" {text(message.desc)}" if message.desc else ""))]
+        return [], events + self._keep(update, rules.reported(update, message.step, message.desc, now))
+
+    def _push(self, update, now, reply=None):
+        """Tells the device, on the upgrade topic or in reply to its request: (topic, id)."""
+        self._store.save(rules.pushed(update, now))
+        artifact = self._store.artifact(update.artifact)
+        topic, number = reply or (messages.topic("upgrade", update.pk, update.dn), self._next_id(now))
+        payload = messages.upgrade(artifact, self._url_of(artifact, update.scheme), number)
+        return [Outgoing(topic, payload)], [Event(f"{update.pk}/{update.dn}", f"told of {update.version}")]
+
+    def _keep(self, before, after):
+        """Saves an update if it changed; an event if it has come to its end."""
+        if after == before:
+            return []
+        self._store.save(after)
+        if after.state == before.state or after.state in rules.OPEN:
+            return []
+        reason = f": {text(after.desc)}" if after.desc else ""
+        return [Event(f"{after.pk}/{after.dn}", f"{after.version} {after.state}{reason}")]
+
+    def _next_id(self, now):
+        """Milliseconds, as the cloud numbers its messages, and never the same twice."""
+        self._last_id = max(self._last_id + 1, int(now * 1000))
+        return self._last_id

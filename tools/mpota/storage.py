@@ -1,0 +1,64 @@
+"""Reading files whole and writing them all or not at all."""
+# SPDX-License-Identifier: MIT
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from mpota.errors import os_error
+
+
+def read(path):
+    """The file's bytes."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise os_error(path, error) from error
+
+
+def make_folder(path, mode=0o777):
+    """Makes a folder and those above it; one that is there stays as it is."""
+    try:
+        Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise os_error(path, error) from error
+
+
+def write(path, data, mode=0o644):
+    """Replaces `path` by `data` in one step: a reader sees the old file or the whole new one."""
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".mpota-", dir=Path(path).parent)
+        _fill(handle, data, mode)
+        os.replace(temporary, path)
+    except OSError as error:
+        _remove(temporary)
+        raise os_error(path, error) from error
+
+
+def write_new(path, data, mode=0o644):
+    """Makes `path`; never replaces a file."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except OSError as error:
+        raise os_error(path, error) from error
+    try:
+        _fill(handle, data, mode)
+    except OSError as error:
+        _remove(path)
+        raise os_error(path, error) from error
+
+
+def _fill(handle, data, mode):
+    with open(handle, "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _remove(path):
+    if path is not None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -1,0 +1,219 @@
+"""Devices, artifacts and the outcome of every update, in SQLite."""
+# SPDX-License-Identifier: MIT
+
+import contextlib
+import secrets
+import sqlite3
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from mpota import linkkit, storage
+from mpota.errors import ToolError
+from mpota.rules import OPEN, REPLACED, Update
+
+FORMAT = 1
+_TABLES = f"""
+CREATE TABLE product (pk TEXT PRIMARY KEY, secret TEXT NOT NULL);
+CREATE TABLE device (
+    pk TEXT NOT NULL REFERENCES product, dn TEXT NOT NULL, secret TEXT NOT NULL, version TEXT,
+    PRIMARY KEY (pk, dn));
+CREATE TABLE artifact (
+    id INTEGER PRIMARY KEY, file TEXT NOT NULL, size INTEGER NOT NULL, version TEXT NOT NULL,
+    method TEXT NOT NULL, digest TEXT NOT NULL, digestsign TEXT NOT NULL);
+CREATE TABLE "update" (
+    id INTEGER PRIMARY KEY, pk TEXT NOT NULL, dn TEXT NOT NULL, artifact INTEGER NOT NULL REFERENCES artifact,
+    version TEXT NOT NULL, scheme TEXT NOT NULL, state TEXT NOT NULL, step INTEGER NOT NULL, desc TEXT NOT NULL,
+    best INTEGER NOT NULL, failures INTEGER NOT NULL, silent INTEGER NOT NULL, restarts INTEGER NOT NULL, due REAL,
+    FOREIGN KEY (pk, dn) REFERENCES device);
+CREATE INDEX update_of_device ON "update" (pk, dn, id);
+PRAGMA user_version = {FORMAT};
+"""
+_LATEST = 'id IN (SELECT max(id) FROM "update" GROUP BY pk, dn)'
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that may log in. `version` is what it last said it runs."""
+
+    pk: str
+    dn: str
+    secret: str
+    version: str | None = None
+
+    @property
+    def name(self):
+        """Both names as commands take them."""
+        return f"{self.pk}/{self.dn}"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that is served, with what the upgrade message says of it."""
+
+    id: int
+    file: str
+    size: int
+    version: str
+    method: str  # SHA256 or Md5, as the cloud spells them
+    digest: str
+    digestsign: str
+
+
+class Store:
+    """The database `mpota.db` in the state folder. Every method is one transaction."""
+
+    def __init__(self, folder, create=False):
+        self.folder = Path(folder)
+        self.path = self.folder / "mpota.db"
+        if create:
+            storage.make_folder(self.folder, 0o700)
+        elif not self.path.is_file():
+            raise ToolError(folder, "no state here yet: `mpota device add` makes it")
+        with self._errors():
+            self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._prepare()
+
+    def _prepare(self):
+        with self._transaction():
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                for statement in _TABLES.split(";"):
+                    self._db.execute(statement)
+            elif found != FORMAT:
+                raise ToolError(self.path, f"state of format {found}, this is mpota for format {FORMAT}")
+
+    @contextlib.contextmanager
+    def _errors(self):
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ToolError(self.path, str(error)) from error
+
+    @contextlib.contextmanager
+    def _transaction(self):
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _all(self, query, *values):
+        with self._errors():
+            return self._db.execute(query, values).fetchall()
+
+    def close(self):
+        """Closes the database."""
+        self._db.close()
+
+    def changed_by_others(self):
+        """A number that changes whenever another process has written."""
+        return self._all("PRAGMA data_version")[0][0]
+
+    def add_device(self, pk, dn, secret=None, product_secret=None):
+        """Makes a device; secrets that are not given are drawn. A product has one secret."""
+        linkkit.check_names(pk, dn)
+        for name, value in (("--secret", secret), ("--product-secret", product_secret)):
+            if value is not None:
+                linkkit.check_secret(name, value)
+        with self._transaction() as db:
+            self._add_product(db, pk, product_secret)
+            device = Device(pk, dn, secret or secrets.token_hex(16))
+            if db.execute("SELECT 1 FROM device WHERE pk = ? AND dn = ?", (pk, dn)).fetchone():
+                raise ToolError(device.name, "device is there already")
+            db.execute("INSERT INTO device (pk, dn, secret) VALUES (?, ?, ?)", (pk, dn, device.secret))
+        return device
+
+    def _add_product(self, db, pk, secret):
+        row = db.execute("SELECT secret FROM product WHERE pk = ?", (pk,)).fetchone()
+        if row is None:
+            db.execute("INSERT INTO product VALUES (?, ?)", (pk, secret or secrets.token_hex(16)))
+        elif secret is not None and secret != row["secret"]:
+            raise ToolError(pk, "product has another secret")
+
+    def product_secret(self, pk):
+        """The secret all devices of a product share."""
+        rows = self._all("SELECT secret FROM product WHERE pk = ?", pk)
+        if not rows:
+            raise ToolError(pk, "no such product")
+        return rows[0]["secret"]
+
+    def devices(self, pk=None):
+        """All devices, or those of one product."""
+        rows = self._all("SELECT * FROM device WHERE ?1 IS NULL OR pk = ?1 ORDER BY pk, dn", pk)
+        return [Device(**row) for row in rows]
+
+    def device(self, pk, dn):
+        """One device."""
+        rows = self._all("SELECT * FROM device WHERE pk = ? AND dn = ?", pk, dn)
+        if not rows:
+            raise ToolError(f"{pk}/{dn}", "no such device")
+        return Device(**rows[0])
+
+    def set_version(self, pk, dn, version):
+        """Notes what a device says it runs; False if there is no such device."""
+        with self._transaction() as db:
+            query = "UPDATE device SET version = ? WHERE pk = ? AND dn = ?"
+            return db.execute(query, (version, pk, dn)).rowcount == 1
+
+    def publish(self, artifact, devices, scheme):
+        """Makes `artifact` (its id is ignored) the target of the devices, in place of what is open there."""
+        with self._transaction() as db:
+            values = {**asdict(artifact), "id": None}
+            number = db.execute(_insert("artifact", Artifact), values).lastrowid
+            updates = [self._replace_target(db, device, number, artifact.version, scheme) for device in devices]
+        return updates
+
+    def _replace_target(self, db, device, artifact, version, scheme):
+        query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(OPEN)})'
+        db.execute(query, (REPLACED, device.pk, device.dn, *OPEN))
+        update = Update(0, device.pk, device.dn, artifact, version, scheme)
+        return db.execute(_insert("update", Update), {**asdict(update), "id": None}).lastrowid
+
+    def artifact(self, number):
+        """The artifact with this id."""
+        return Artifact(**self._all("SELECT * FROM artifact WHERE id = ?", number)[0])
+
+    def update(self, number):
+        """The update with this id."""
+        return Update(**self._all('SELECT * FROM "update" WHERE id = ?', number)[0])
+
+    def save(self, update):
+        """Writes an update back, unless it has been replaced meanwhile."""
+        columns = ", ".join(f"{field.name} = :{field.name}" for field in fields(Update))
+        with self._transaction() as db:
+            db.execute(f'UPDATE "update" SET {columns} WHERE id = :id AND state != \'{REPLACED}\'', asdict(update))
+
+    def latest(self, pk, dn):
+        """A device's newest update, or None."""
+        rows = self.history(pk, dn)
+        return rows[0] if rows else None
+
+    def history(self, pk, dn):
+        """A device's updates, newest first."""
+        rows = self._all('SELECT * FROM "update" WHERE pk = ? AND dn = ? ORDER BY id DESC', pk, dn)
+        return [Update(**row) for row in rows]
+
+    def targets(self):
+        """The newest update of every device that has one."""
+        return [Update(**row) for row in self._all(f'SELECT * FROM "update" WHERE {_LATEST} ORDER BY pk, dn')]
+
+    def due(self, now):
+        """The newest updates whose time to be told has come, of devices that have been heard of."""
+        query = f"""SELECT * FROM "update" WHERE {_LATEST} AND due <= ? AND state IN ({_marks(OPEN)})
+            AND EXISTS (SELECT 1 FROM device d WHERE d.pk = "update".pk AND d.dn = "update".dn AND version IS NOT NULL)"""
+        return [Update(**row) for row in self._all(query, now, *OPEN)]
+
+
+def _marks(values):
+    return ", ".join("?" * len(values))
+
+
+def _insert(table, kind):
+    names = [field.name for field in fields(kind)]
+    return f'INSERT INTO "{table}" ({", ".join(names)}) VALUES ({", ".join(":" + name for name in names)})'
