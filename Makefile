@@ -19,8 +19,8 @@ KEY ?= $(BUILD)/keys/image.pem
 DIGEST_KEY ?= $(BUILD)/keys/digest.pem
 CA ?=
 SERVER ?=
-OUT ?= $(CURDIR)/out/$(notdir $(APP))@$(BOARD)-$(VERSION).img
-BOARD = $(lastword $(subst @, ,$(firstword $(filter otaapp@%,$(MAKECMDGOALS)))))
+OUT ?= $(CURDIR)/out/$(notdir $(APP))@$(lastword $(subst @, ,$(filter otaapp@%,$(MAKECMDGOALS))))-$(VERSION).img
+BOARD ?=
 
 .PHONY: help
 help:
@@ -73,8 +73,8 @@ otaapp@esp8266: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys) 
 	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
 
 .PHONY: demo
-demo: setup keys ## the whole story on this computer
-	@$(VENV)/python tests/e2e/demo.py
+demo: setup keys ## the whole story on this computer; BOARD=linuxhost on the Linux board
+	@$(VENV)/python tests/e2e/demo.py $(BOARD)
 
 .PHONY: test
 test: setup ## every test that CI runs
