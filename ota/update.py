@@ -40,7 +40,9 @@ class Update:
         self._inactive = inactive
         self._trust = trust
         self._buf = buf
-        self._view = memoryview(buf)
+        view = memoryview(buf)
+        self._view = view
+        self._parts = [view[i : i + _PART] for i in range(0, len(buf), _PART)]
         self._progress = progress
         self._type = PATCH if notice.patch else IMAGE
 
@@ -48,7 +50,10 @@ class Update:
     def resumes(self):
         """True if a part of this very artifact is in flash already."""
         notice = self.notice
-        return self._inactive.holds(self._type, notice.size, notice.digest) and self._inactive.progress > 0
+        slot = self._inactive
+        if slot.complete or slot.rejected:
+            return False
+        return slot.holds(self._type, notice.size, notice.digest) and slot.progress > 0
 
     def steps(self):
         notice = self.notice
@@ -85,7 +90,7 @@ class Update:
                 yield from self._stream(before)
                 return
             except OSError as e:
-                if e.errno >= _E_FIRST_REFUSAL or e.errno < 0:
+                if e.errno >= _E_FIRST_REFUSAL:
                     raise
                 failures = 1 if self._inactive.progress > before else failures + 1
                 if failures > _RETRIES:
@@ -99,10 +104,14 @@ class Update:
         base = self._inactive.artifact_offset()
         while done < size:
             want = min(size - done, len(self._buf))
-            for start in range(0, want, _PART):
-                part = self._view[start : min(start + _PART, want)]
+            got = 0
+            while got < want:
+                part = self._parts[got // _PART]
+                if want - got < _PART:
+                    part = part[: want - got]
                 if self._source.readinto(part) != len(part):
                     raise OSError(_ECONNRESET)
+                got += len(part)
                 yield
             self._inactive.write_sector(base + done, want)
             done += want
@@ -130,7 +139,7 @@ class Update:
         for offset in range(0, notice.size, len(self._buf)):
             n = min(notice.size - offset, len(self._buf))
             self._inactive.read_sector(base + offset)
-            digest.update(self._view[:n])
+            digest.update(self._buf if n == len(self._buf) else self._view[:n])
             if not fault:
                 fault = self._push(state, n)
             yield
