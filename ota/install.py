@@ -11,12 +11,13 @@ from ota import native
 
 _INPUT = const(128)
 _WINDOW = const(132)
+_COMPARE = const(256)
 _E_PATCH_BASE = const(1073)
 _E_PATCH_SIZE = const(1075)
 
 
 class Install:
-    """active, inactive: Slots. start, size: where the bare patch lies in flash. buf: one sector, shared.
+    """active, inactive: Slots. patch: (offset, size) of the bare patch in flash. buf: one sector, shared.
     state_bytes: what the decoder may have. progress(done, total): called with bytes of the new image."""
 
     def __init__(self, active, inactive, patch, buf, state_bytes, progress):
@@ -27,6 +28,9 @@ class Install:
         self._buf = buf
         self._progress = progress
         self._input = bytearray(_INPUT)
+        self._compare = bytearray(_COMPARE)
+        view = memoryview(buf)
+        self._parts = [view[i : i + _COMPARE] for i in range(0, len(buf), _COMPARE)]
         self._state = bytearray(native.patch_state(state_bytes))
         self.size = 0
 
@@ -43,10 +47,20 @@ class Install:
             )
             if not n:
                 raise OSError(_E_PATCH_SIZE)
-            self._inactive.replace_sector(self._inactive.offset + done, n)
+            self._put(self._inactive.offset + done, n)
             done += n
             self._progress(done, self.size)
             yield
+
+    def _put(self, offset, n):
+        for i in range(n, len(self._buf)):
+            self._buf[i] = 0xFF
+        for part in self._parts:
+            self._active.read(offset, self._compare)
+            if self._compare != part:
+                self._inactive.write_sector(offset // len(self._buf) * len(self._buf), n)
+                return
+            offset += _COMPARE
 
     def _check_base(self, size, expected):
         """The base must be the running image, byte for byte, before the first sector is written."""

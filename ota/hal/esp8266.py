@@ -19,6 +19,7 @@ class Board:
     """What the service needs of a board; PORTING.md lists the members."""
 
     has_tls = False
+    patch_state = 8192
 
     def __init__(self):
         self.flash = Flash(esp, ota_config.FLASH_SIZE, ota_config.SECTOR)

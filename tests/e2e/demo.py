@@ -114,14 +114,18 @@ class Publisher:
         words = (MPOTA, "publish", image, "--key", key, *self._options, *options)
         return subprocess.Popen([str(word) for word in words], cwd=ROOT)
 
-    def wait(self, image, key=KEYS / "digest.pem"):
+    def wait(self, image, *options, key=KEYS / "digest.pem"):
         """With a progress bar, until the outcome is known; 0 if the board was updated."""
-        return self.start(image, "--wait", "--timeout", "60", key=key).wait()
+        return self.start(image, *options, "--wait", "--timeout", "60", key=key).wait()
 
 
 def first_update(publisher, server, board, images):
-    chapter("1.1 is published: notify, fetch, verify, trial, confirm")
-    assert publisher.wait(images["1.1.0"]) == 0, "1.1 was not installed"
+    chapter("1.1 is published as a patch: notify, fetch, install, verify, trial, confirm")
+    options = ("--image-key", KEYS / "image.pem", "--base", images["1.0.0"])
+    assert publisher.wait(images["1.1.0"], *options) == 0, "1.1 was not installed"
+    size = int(board.expect(r"update to 1.1.0, (\d+) bytes")[1])
+    assert size < images["1.1.0"].stat().st_size / 2, "1.1 did not come as a patch"
+    note("1.1 came as a patch", f"{size} bytes instead of {images['1.1.0'].stat().st_size}")
     board.expect("otaapp 1.1")
     note("update to 1.1", board.expect("confirmed 1.1.0")[0])
 
@@ -140,7 +144,7 @@ def hanging_update(publisher, server, board, images):
 
 def foreign_update(publisher, server, board, images):
     chapter("1.3 is signed with a foreign key: refused before a byte is fetched")
-    assert publisher.wait(images["1.3.0"], FOLDER / "foreign.pem") != 0, "1.3 was installed"
+    assert publisher.wait(images["1.3.0"], key=FOLDER / "foreign.pem") != 0, "1.3 was installed"
     note("1.3 refused", board.expect(r"refused: digestsign is wrong \(1025\)")[0])
 
 
