@@ -5,6 +5,7 @@ package(
     "ota",
     (
         "__init__.py",
+        "install.py",
         "message.py",
         "native.py",
         "reason.py",

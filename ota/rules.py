@@ -14,7 +14,6 @@ SIGN_MD5 = const(1)
 SIGN_RSA = const(2)
 
 _E_OLD_VERSION = const(1010)
-_E_FIELD = const(1022)
 _E_METHOD = const(1023)
 _E_URL = const(1026)
 _E_BIG = const(1027)
@@ -44,8 +43,6 @@ class Rules:
             raise OSError(_E_TRIAL)
         if message.numbers(notice.version) <= message.numbers(version):
             raise OSError(_E_OLD_VERSION)
-        if notice.patch:
-            raise OSError(_E_FIELD)  # this firmware has no decoder for it
         if notice.size > inactive.room:
             raise OSError(_E_BIG)
         if not self._fetches(notice.url):

@@ -185,7 +185,8 @@ class OtaService:
         source = Source(notice.url, notice.size)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
-        self._update = Update(notice, source, self._active, self._inactive, trust, self._buf, self._progress)
+        state = self._board.patch_state
+        self._update = Update(notice, source, self._active, self._inactive, trust, self._buf, state, self._progress)
         if self._update.resumes:
             self._say("fetch resumes at %d" % self._inactive.progress)
         self._steps = self._update.steps()
@@ -207,7 +208,7 @@ class OtaService:
     def _failed(self, code):
         self._stop_update()
         self._refuse(code)
-        if 1000 < code <= _LAST_DATA_FAULT or code == _E_VERSION:
+        if 1000 < code <= _LAST_DATA_FAULT or code == _E_VERSION or 1070 <= code < 1080:
             # The bytes were as announced and will never be right: not to be fetched again.
             try:
                 self._inactive.reject(code)

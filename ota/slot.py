@@ -34,6 +34,7 @@ class Slot:
         self.offset = offset
         self.size = size
         self.buf = buf
+        self.read = flash.read
         self._mark = bytearray(_MARK)
         self._check = bytearray(_MARK)
         self.trailer = offset + size - flash.sector
