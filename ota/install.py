@@ -32,10 +32,11 @@ class Install:
         view = memoryview(buf)
         self._parts = [view[i : i + _COMPARE] for i in range(0, len(buf), _COMPARE)]
         self._state = bytearray(native.patch_state(state_bytes))
+        self._more = self._next  # bound once, not at every step
         self.size = 0
 
     def steps(self):
-        old_size, self.size, old_hash = native.patch_begin(self._state, self._next, self._input)
+        old_size, self.size, old_hash = native.patch_begin(self._state, self._more, self._input)
         if old_size > self._active.room or self.size > self._limit:
             raise OSError(_E_PATCH_SIZE)
         yield from self._check_base(old_size, old_hash)
@@ -43,7 +44,7 @@ class Install:
         done = 0
         while done < self.size:
             n = native.patch_step(
-                self._state, self._active.read, self._active.offset, window, self._next, self._input, self._buf
+                self._state, self._active.read, self._active.offset, window, self._more, self._input, self._buf
             )
             if not n:
                 raise OSError(_E_PATCH_SIZE)
@@ -70,7 +71,8 @@ class Install:
         view = memoryview(self._buf)
         for offset in range(0, size, len(self._buf)):
             self._active.read_sector(self._active.offset + offset)
-            digest.update(view[: min(size - offset, len(self._buf))])
+            n = min(size - offset, len(self._buf))
+            digest.update(self._buf if n == len(self._buf) else view[:n])
             yield
         if digest.digest() != expected:
             raise OSError(_E_PATCH_BASE)
