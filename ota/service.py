@@ -67,10 +67,10 @@ class OtaService:
 
     def init(self):
         """Reads the slots and opens the channel; ota_service_init calls it."""
-        if self.inited:
-            raise RuntimeError("already initialised")
         import sys
 
+        if self.inited:
+            raise RuntimeError("already initialised")
         board = self._board
         self._rules = Rules(self.dl_protcol, self.sign_type, board.has_tls, self._config.DIGEST_KEY)
         self._buf = bytearray(board.flash.sector)
@@ -209,8 +209,7 @@ class OtaService:
         self._stop_update()
         self._refuse(code)
         if 1000 < code <= _LAST_DATA_FAULT or code == _E_VERSION or 1070 <= code < 1080:
-            # The bytes were as announced and will never be right: not to be fetched again.
-            try:
+            try:  # the bytes were as announced and will never be right: not to be fetched again
                 self._inactive.reject(code)
                 self._inactive.report()
             except OSError as e:
