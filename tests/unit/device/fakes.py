@@ -118,6 +118,7 @@ class Board:
     """Two slots of 64 KiB in a RAM flash, the running image in slot A, confirmed unless told otherwise."""
 
     has_tls = True
+    patch_state = 16384
     active = 0
     slots = ((0, SLOT), (SLOT, SLOT))
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: MIT
 import micropython
 
-from ota.slot import IMAGE
+from ota.install import Install
+from ota.slot import IMAGE, PATCH
 from ota.transport import net
 from ota.update import Update
 
@@ -23,7 +24,7 @@ class Begun:
         self.board = Board()
         self.source = Source(image("new"))
         active, self.slot = self.board.both()
-        self.update = Update(notice(), self.source, active, self.slot, trust(), self.slot.buf, nothing)
+        self.update = Update(notice(), self.source, active, self.slot, trust(), self.slot.buf, self.board.patch_state, nothing)
         self.steps = self.update.steps()
         next(self.steps)
 
@@ -77,6 +78,45 @@ def test_authentication_of_whole_sectors_allocates_nothing():
     for _ in begun.steps:
         pass
     assert begun.board.slot(1).complete
+
+
+class Installing:
+    """The install of a patch whose base is the running image."""
+
+    def __init__(self):
+        self.board = Board()
+        active, self.slot = self.board.both()
+        data = image("patch")
+        self.slot.begin(PATCH, len(data), b"digest")
+        at = self.slot.artifact_offset()
+        self.board.chip.put(at, data)
+        size = int.from_bytes(data[12:16], "little")
+        self.done = 0
+        self.steps = Install(active, self.slot, (at + 32, size), self.slot.buf, 16384, self.progress).steps()
+
+    def progress(self, done, total):
+        self.done = done
+
+
+def test_install_allocates_nothing_per_sector():
+    one = Installing()
+    next(one.steps)
+    micropython.heap_lock()
+    try:
+        next(one.steps)  # the base's second sector
+    finally:
+        micropython.heap_unlock()
+    while one.done < SECTOR:
+        next(one.steps)
+    micropython.heap_lock()
+    try:
+        while one.done < 5 * SECTOR:
+            next(one.steps)
+    finally:
+        micropython.heap_unlock()
+    for _ in one.steps:
+        pass
+    assert one.board.chip.get(SLOT, len(image("new"))) == image("new")
 
 
 def test_marks_and_sectors_are_written_without_allocating():

@@ -10,7 +10,7 @@ from ota.slot import IMAGE
 from fakes import SLOT, Board, base64, code_of, fields, file, hex_of, image, notice, payload
 from ramflash import SECTOR
 
-E_OLD_VERSION, E_FIELD, E_METHOD, E_NO_DIGESTSIGN, E_DIGESTSIGN, E_URL, E_BIG = 1010, 1022, 1023, 1024, 1025, 1026, 1027
+E_OLD_VERSION, E_METHOD, E_NO_DIGESTSIGN, E_DIGESTSIGN, E_URL, E_BIG = 1010, 1023, 1024, 1025, 1026, 1027
 E_BUSY, E_TRIAL, E_REJECTED, E_KEY_FORMAT = 1029, 1030, 1031, 1011
 PLAIN = "http://host/x"
 
@@ -57,8 +57,8 @@ def test_same_or_older_version_is_refused_compared_as_numbers():
     assert Case().code(running="1.1.0", version="1.1.0+1") == 0
 
 
-def test_patch_is_refused_as_long_as_there_is_no_decoder():
-    assert Case().code(isDiff=1) == E_FIELD
+def test_patch_is_accepted_as_an_image_is():
+    assert Case().code(notice("patch", isDiff=1)) == 0
 
 
 def test_artifact_must_leave_the_trailer_free():

@@ -136,7 +136,7 @@ def test_rules_are_asked_before_a_byte_is_fetched():
         (dict(version="1.0.0"), 1010),
         (dict(signMethod="MD5", sign="00" * 16), 1023),
         (dict(digestsign=base64(file("foreign.sha256.sig"))), 1025),
-        (dict(isDiff=1), 1022),
+        (dict(isDiff=2), 1022),
     )
     for changes, code in cases:
         bench = Bench()

@@ -10,6 +10,7 @@ from fakes import SLOT, Board, Source, code_of, hex_of, image, notice, trust
 from ramflash import SECTOR, Cut
 
 E_MAGIC, E_HEADER, E_SIZE, E_TLV, E_HASH, E_KEY, E_SIGNATURE, E_PRODUCT, E_COUNTER = range(1001, 1010)
+E_PATCH_MAGIC, E_PATCH_BASE = 1070, 1073
 E_RANGE, E_LENGTH, E_STALL, E_DIGEST, E_VERSION, E_FLASH = 1041, 1042, 1043, 1050, 1051, 1060
 
 
@@ -31,7 +32,7 @@ class Bench:
 
     def update(self, progress=nothing):
         active, inactive = self.board.both()
-        return Update(self.notice, self.source, active, inactive, trust(), inactive.buf, progress)
+        return Update(self.notice, self.source, active, inactive, trust(), inactive.buf, self.board.patch_state, progress)
 
     def run(self):
         for _ in self.update().steps():
@@ -273,6 +274,82 @@ def test_patch_announced_as_image_and_image_announced_as_patch_are_refused():
     bench = Bench(isDiff=1)
     assert bench.code() == E_HEADER
     assert bench.slot.holds(PATCH, len(bench.served), bench.notice.digest)
+
+
+def patched(name="patch", **changes):
+    return Bench(name, isDiff=1, **changes)
+
+
+def is_installed(bench):
+    new = image("new")
+    return bench.slot.complete and bench.slot.counter == 6 and bench.board.chip.get(SLOT, len(new)) == new
+
+
+def test_patch_is_fetched_authenticated_installed_and_verified():
+    bench = patched()
+    done = []
+    for _ in bench.update(lambda n, total: done.append(n / total)).steps():
+        pass
+    assert is_installed(bench) and done == sorted(done) and done[-1] == 1
+    assert bench.source.opened == [0]
+
+
+def test_patch_of_another_base_is_refused_before_a_sector_is_written():
+    bench = patched("patch_of_another")
+    before = bench.board.chip.get(SLOT, 8 * SECTOR)
+    assert bench.code() == E_PATCH_BASE
+    assert bench.board.chip.get(SLOT, 8 * SECTOR) == before and not bench.slot.complete
+
+
+def test_patch_of_a_base_that_has_rotted_is_refused():
+    bench = patched()
+    bench.board.chip.put(100, bytes(1))
+    assert bench.code() == E_PATCH_BASE
+
+
+def test_signed_bytes_that_are_no_patch_are_refused():
+    assert patched("no_patch").code() == E_PATCH_MAGIC
+
+
+def test_patch_changed_in_one_bit_is_refused_before_it_is_decoded():
+    data = image("patch")
+    for at in (33, 100, len(data) - 300):
+        bench = patched(data=changed(data, at))
+        assert E_MAGIC <= bench.code() <= E_COUNTER
+        assert sum(bench.board.chip.erased[16:24]) == 0, at
+
+
+def test_patch_cut_at_every_flash_operation_ends_in_the_same_image():
+    whole = patched()
+    begun = whole.board.chip.operations
+    whole.run()
+    for k in range(1, whole.board.chip.operations - begun + 1):
+        bench = patched()
+        chip = bench.board.chip
+        chip.power()
+        chip.cut_at = k
+        try:
+            bench.run()
+            assert False, "no cut"
+        except Cut:
+            chip.power()
+        if not bench.slot.complete:
+            bench = patched(board=bench.board)
+            bench.run()
+        assert is_installed(bench), k
+
+
+def test_sector_that_is_right_already_is_not_written_again():
+    bench = patched()
+    steps = bench.update().steps()
+    for _ in steps:
+        if bench.board.chip.erased[16 + 3]:
+            break
+    steps.close()
+    bench = patched(board=bench.board)
+    bench.run()
+    assert is_installed(bench)
+    assert bench.board.chip.erased[16 : 16 + 6] == [1] * 6
 
 
 def test_running_slot_is_never_written():
