@@ -89,7 +89,6 @@ class OtaService:
         self._check_inited()
         self._stop_update()
         self._transport.close()
-        self._transport = None
         self.inited = False
 
     def poll(self):
@@ -131,8 +130,7 @@ class OtaService:
         """A line for people."""
         state = "trial" if self.in_trial else "confirmed"
         work = "updating, %d %%" % self._report.percent if self.updating else "idle"
-        link = "connected" if self._transport.connected else "not connected"
-        return "%s %s, %s, %s" % (self.ota_ver, state, work, link)
+        return "%s %s, %s, %sconnected" % (self.ota_ver, state, work, "" if self._transport.connected else "not ")
 
     def _check_inited(self):
         if not self.inited:

@@ -52,7 +52,7 @@ class Shell:
     def start(self):
         """Joins the network and starts the service, if they were ever told how."""
         if "ssid" in self._settings:
-            self._join()
+            self._call("netmgr", self._join)
         if all(key in self._settings for key in _IDENTITY):
             self._call("OTA_APP", self._start_service)
         print("# ", end="")
@@ -148,7 +148,7 @@ class Shell:
             print(self._board.network_status()[1])
 
     def _join(self):
-        self._board.network_connect(self._settings["ssid"], self._settings["password"])
+        self._board.network_connect(self._settings["ssid"], self._settings.get("password", ""))
         print(self._board.network_status()[1])
 
     def _ota_app(self, words):

@@ -20,9 +20,10 @@ class Clock:
 
     def __init__(self):
         self.now = 0
+        self.look_ms = 10
 
     def ticks_ms(self):
-        self.now += 10
+        self.now += self.look_ms
         return self.now
 
     def ticks_add(self, ticks, ms):

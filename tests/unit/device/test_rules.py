@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: MIT
 import hashlib
 
+from ota import message
 from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256, Rules
 from ota.slot import IMAGE
 
 from fakes import SLOT, Board, base64, code_of, fields, file, hex_of, image, notice, payload
-from ota import message
 from ramflash import SECTOR
 
 E_OLD_VERSION, E_FIELD, E_METHOD, E_NO_DIGESTSIGN, E_DIGESTSIGN, E_URL, E_BIG = 1010, 1022, 1023, 1024, 1025, 1026, 1027
