@@ -85,6 +85,11 @@ bench: setup keys ## instruction counts and ratios
 	@$(VENV)/python tests/bench/core.py
 	@$(VENV)/python tests/bench/service.py
 
+.PHONY: size
+size: ## flash and RAM per board
+	@$(MAKE) otaapp@esp8266 otaapp@linuxhost > /dev/null
+	@$(VENV)/python tests/bench/size.py $(BUILD)
+
 .PHONY: lock
 lock: ## pin the Python packages anew
 	@$(VENV)/pip install -q pip-tools

@@ -59,10 +59,23 @@ class Rules:
         return not running
 
     def _fetches(self, url):
-        return (self._has_tls and url.startswith("https://")) or (self._plain and url.startswith("http://"))
+        scheme = (self._has_tls and url.startswith("https://")) or (self._plain and url.startswith("http://"))
+        return scheme and _names_a_host(url)
 
     def _check_signature(self, notice, work):
         md5 = notice.method == "MD5"
         if md5 and self._sign_type != SIGN_MD5:
             raise OSError(_E_METHOD)
         digestsign.check(notice, self._digest_key, md5 or self._sign_type == SIGN_RSA, work)
+
+
+def _names_a_host(url):
+    """True if the URL has a host and, behind a colon, a port."""
+    start = url.find("//") + 2
+    end = url.find("/", start)
+    authority = url[start:end] if end >= 0 else url[start:]
+    colon = authority.find(":")
+    if colon < 0:
+        return bool(authority)
+    port = authority[colon + 1 :]
+    return colon > 0 and port.isdigit() and 0 < int(port) < 65536

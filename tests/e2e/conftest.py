@@ -48,10 +48,10 @@ class Lamp(LinuxBoard):
 
     def slot(self, number):
         """SHA-256 of a slot without its trailer."""
-        offset, size = BOARD.slots[number]
+        slot = BOARD.slots[number]
         with self.flash.open("rb") as flash:
-            flash.seek(offset)
-            return hashlib.sha256(flash.read(size - BOARD.sector)).hexdigest()
+            flash.seek(slot.offset)
+            return hashlib.sha256(flash.read(slot.size - BOARD.sector)).hexdigest()
 
 
 class Served(Server):
