@@ -47,7 +47,7 @@ enum nor_erase_cut {
 typedef struct {
     uint32_t size;       // bytes, a multiple of the sector
     uint32_t strict;     // refuse to program what needs a cleared bit set
-    uint32_t cut_at;     // power fails inside the operation after this many; 0: never
+    uint32_t cut_at;     // power fails inside this operation, counted from 1; 0: never
     uint32_t cut_kind;   // taken modulo the number of cuts of the operation it falls into
     uint32_t cut_seed;
     uint32_t operations; // programs and erases, the cut one included

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MIT
+#define alloca(n) __builtin_alloca(n)

@@ -1,0 +1,36 @@
+// The second boot: what stands between the chip's ROM and the image. Decisions are in the core; this is the rest.
+// SPDX-License-Identifier: MIT
+//
+// second_boot.c and console.c are the same for every chip. A chip's file provides the functions below.
+#ifndef OTA_SECOND_BOOT_H
+#define OTA_SECOND_BOOT_H
+
+#include "../core/boot.h"
+
+// Keys, product and slots: made at build time from board.toml and the public keys.
+extern const struct ota_boot_config second_boot_config;
+
+extern const struct ota_io second_boot_flash;
+
+// True if the last reset was forced: by the watchdog, or by the image's own crash handling.
+bool second_boot_suspicious(void);
+
+// A byte from the console within about `ms`, or -1. Feeds the watchdog.
+int second_boot_get(uint32_t ms);
+void second_boot_put(uint8_t c);
+
+// Starts the chosen image; `slot_offset` is where its slot begins. Returns only if the image cannot be loaded here, with
+// nothing of it in memory.
+void second_boot_start(const struct ota_boot_choice *choice, uint32_t slot_offset);
+
+// Restarts the chip.
+void second_boot_restart(void);
+
+// Serial recovery: receives an image by YMODEM into the slot that is not the newest confirmed one and, if it passes every
+// check of a trial, marks it complete and confirmed: the operator's word stands for the application's.
+// Returns true when something was installed. Needs `b` as ota_boot_choose left it.
+bool second_boot_console(ota_boot_t *b);
+
+void second_boot_main(void);
+
+#endif

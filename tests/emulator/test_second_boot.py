@@ -1,0 +1,261 @@
+"""The second boot alone: which image it starts, which it refuses, and the console when there is none."""
+
+import struct
+import time
+
+import otacore
+import pytest
+from machine import (HEADER, IROM, SECTOR, SLOT_A, SLOT_B, SLOT_SIZE, TRAILER, Board, elf, esp8266, image)
+from mpota import emulate
+
+CONSOLE = "send an image by YMODEM, for slot "
+HELLO = """
+void IROM flash_code(void) {
+    volatile uint32_t *h = (volatile uint32_t *)0x600013f0;
+    ets_printf("image %s magic %%x what %%08x at %%x check %%d\\n", h[0], h[1], h[2], h[3] == ~(h[0] ^ h[1] ^ h[2]));
+    %s
+    for (;;) WDT_FEED = WDT_FEED_KEY;
+}
+void start(void) {
+    uint32_t bank = *(volatile uint32_t *)0x600013f8 >> 20;
+    Cache_Read_Enable(bank & 1, bank >> 1, 1);
+    flash_code();
+}"""
+HANG = "for (;;) { }"
+
+
+@pytest.fixture(scope="module")
+def payloads(tmp_path_factory):
+    """A function making a payload that names itself and then runs `code`."""
+    made = {}
+
+    def payload(name, code=""):
+        if (name, code) not in made:
+            folder = tmp_path_factory.mktemp("payload")
+            made[name, code] = esp8266.pack(*esp8266.elf_segments(elf(folder, HELLO.replace("%s", name, 1).replace("%s", code).replace("%%", "%"), IROM)))
+        return made[name, code]
+
+    return payload
+
+
+def marks(*each):
+    """Marks as bytes: pairs of a kind and its keywords; kinds kept twice are written twice."""
+    return b"".join(otacore.mark(kind, **fields) * (1 if kind in "PT" else 2) for kind, fields in each)
+
+
+def complete(sequence, counter=7):
+    return "C", {"number": sequence, "tail": struct.pack("<IH", counter, 0)}
+
+
+CONFIRMED = ("Y", {})
+
+
+def flash(second_boot, a=None, b=None, a_marks=b"", b_marks=b""):
+    parts = {0: second_boot, SLOT_A + TRAILER: a_marks, SLOT_B + TRAILER: b_marks}
+    parts |= {offset: data for offset, data in ((SLOT_A, a), (SLOT_B, b)) if data is not None}
+    return parts
+
+
+@pytest.mark.parametrize("slot", "ab")
+def test_factory_image_runs_from_either_slot(tmp_path, second_boot, payloads, slot):
+    made = image(payloads("one"))
+    with Board(tmp_path, flash(second_boot, **{slot: made})) as board:
+        found = board.port.expect(r"image one magic (\w+) what (\w+) at (\w+) check (\d)")
+    assert found.groups() == (b"544f504d", b"01030000" if slot == "a" else b"01030001", b"%x" % (SLOT_A if slot == "a" else SLOT_B), b"1")
+
+
+def test_confirmed_image_starts_without_being_hashed_unless_the_watchdog_bit(tmp_path, second_boot, payloads):
+    good = image(payloads("good"))
+    bitten = image(payloads("bad", "ets_wdt_enable(4, 4, 4);" + HANG))
+    bitten = bitten[:-1] + bytes([bitten[-1] ^ 1])
+    parts = flash(second_boot, good, bitten, marks(complete(1), CONFIRMED), marks(complete(2), CONFIRMED))
+    with Board(tmp_path, parts) as board:
+        board.port.expect("image bad")
+        board.port.expect("wdt reset.*image good")
+
+
+def test_trial_is_counted_watched_and_given_up(tmp_path, second_boot, payloads):
+    parts = flash(second_boot, image(payloads("old")), image(payloads("new", HANG)), marks(complete(1), CONFIRMED), marks(complete(2)))
+    with Board(tmp_path, parts, watchdog_ms=300) as board:
+        for trial in (1, 2, 3):
+            found = board.port.expect(r"image (\w+) magic 544f504d what (\w+) ")
+            assert found.group(1) == b"new" and int(found.group(2), 16) & 0xFFFFFF == 0x020001 | trial << 8
+        board.port.expect("wdt reset.*image old magic 544f504d what 04010000")
+    trailer = board.flash.read_bytes()[SLOT_B + TRAILER:][:SECTOR]
+    assert trailer[:128].startswith(marks(complete(2)))
+    kinds = [trailer[i : i + 1] for i in range(0, 128, 16)]
+    assert kinds == [b"C", b"C", b"T", b"T", b"T", b"X", b"X", b"\xff"]
+
+
+def test_crash_is_a_failed_trial_too(tmp_path, second_boot, payloads):
+    crash = image(payloads("crash", "*(volatile int *)0x3ff00024 = 1;"))
+    parts = flash(second_boot, image(payloads("old")), crash, marks(complete(1), CONFIRMED), marks(complete(2)))
+    with Board(tmp_path, parts, watchdog_ms=300) as board:
+        board.port.expect("image crash.*image crash.*image crash.*image old", timeout=20)
+
+
+def test_lower_security_counter_is_no_candidate(tmp_path, second_boot, payloads):
+    parts = flash(second_boot, image(payloads("old"), counter=7), image(payloads("low"), counter=6),
+                  marks(complete(1), CONFIRMED), marks(complete(2, counter=6)))
+    with Board(tmp_path, parts) as board:
+        board.port.expect("image old")
+        assert b"image low" not in board.port.heard
+
+
+def segments(payload):
+    entry, found = esp8266.unpack(payload)
+    return entry, [s for _, s in found]
+
+
+def moved(payload, address, n=4):
+    """The payload with one more segment, which no loader may load."""
+    entry, found = segments(payload)
+    return esp8266.pack(entry, [*found, esp8266.Segment(address, bytes(n))])
+
+
+@pytest.mark.parametrize("address, n", [
+    (0x3FFFC000, 4), (0x3FFFFFF0, 16), (0x3FFF8000, 4), (0x3FFF7FFC, 8), (0x3FFE7FFC, 4), (0x4010C000, 4), (0x40107FFC, 8), (0x400FFFFC, 4),
+    (0x60001200, 4), (0x00000000, 4), (0xFFFFFFFC, 4), (0x40000000, 4), (0x40100001, 4), (0x40300000, 4), (0x40280000, 4),
+])
+def test_segment_where_none_may_go_is_refused(tmp_path, second_boot, payloads, address, n):
+    with Board(tmp_path, flash(second_boot, image(moved(payloads("one"), address, n)))) as board:
+        board.port.expect(CONSOLE)
+        assert b"image one" not in board.port.heard
+
+
+def damaged_headers(payload):
+    entry, found = segments(payload)
+    yield "magic", b"\xea" + payload[1:]
+    yield "no segments", payload[:1] + b"\0" + payload[2:]
+    yield "too many segments", payload[:1] + b"\x11" + payload[2:]
+    yield "more segments than there are", payload[:1] + b"\x0f" + payload[2:]
+    yield "entry in flash", payload[:4] + struct.pack("<I", IROM) + payload[8:]
+    yield "entry in the loader", payload[:4] + struct.pack("<I", 0x4010C000) + payload[8:]
+    yield "segment longer than the payload", payload[:12] + struct.pack("<I", len(payload)) + payload[16:]
+    yield "segment length that wraps", payload[:12] + struct.pack("<I", 0xFFFFFFFC) + payload[16:]
+    yield "segment of odd length", payload[:12] + struct.pack("<I", 5) + payload[16:]
+    yield "linked for another place", esp8266.pack(entry, [esp8266.Segment(IROM + 16, found[0].data), *found[1:]])
+    yield "executed in place but not first", esp8266.pack(entry, [*found[1:], found[0]])
+    yield "shorter than its header", payload[:6]
+
+
+@pytest.mark.parametrize("case", range(12))
+def test_payload_with_a_damaged_header_is_refused(tmp_path, second_boot, payloads, case):
+    _, payload = list(damaged_headers(payloads("one")))[case]
+    with Board(tmp_path, flash(second_boot, image(payload))) as board:
+        board.port.expect(CONSOLE + "A")
+        assert b"image one" not in board.port.heard
+
+
+@pytest.mark.parametrize("options", [{"key": "test-rsa2048-foreign"}, {"key": None}, {"vendor": "other.test"}, {"cls": "product-key/other"}])
+def test_image_signed_by_another_or_for_another_is_refused(tmp_path, second_boot, payloads, options):
+    with Board(tmp_path, flash(second_boot, image(payloads("one"), **options))) as board:
+        board.port.expect(CONSOLE)
+        assert b"image one" not in board.port.heard
+
+
+@pytest.mark.parametrize("offset", [0, 8, 9, 12, 16, HEADER, HEADER + 40, -300, -1])
+def test_image_with_one_byte_changed_is_refused(tmp_path, second_boot, payloads, offset):
+    made = bytearray(image(payloads("one")))
+    made[offset] ^= 0x40
+    with Board(tmp_path, flash(second_boot, bytes(made))) as board:
+        board.port.expect(CONSOLE)
+        assert b"image one" not in board.port.heard
+
+
+def test_trial_that_cannot_be_loaded_costs_its_tries_and_the_old_image_runs(tmp_path, second_boot, payloads):
+    parts = flash(second_boot, image(payloads("old")), image(moved(payloads("new"), 0x3FFFC000)),
+                  marks(complete(1), CONFIRMED), marks(complete(2)))
+    with Board(tmp_path, parts) as board:
+        board.port.expect("image old")
+        assert b"image new" not in board.port.heard
+
+
+def crc16(data):
+    crc = 0
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x1021 if crc & 0x8000 else 0)) & 0xFFFF
+    return crc
+
+
+def packet(number, data, size):
+    data = data.ljust(size, b"\x1a" if number else b"\0")
+    return bytes([2 if size == 1024 else 1, number & 255, ~number & 255]) + data + crc16(data).to_bytes(2, "big")
+
+
+def ymodem(port, data, spoil=None, size=1024):
+    """Sends a file; `spoil` is a block to send with a wrong CRC first."""
+    port.expect("C", timeout=5)
+    port.send(packet(0, b"image.bin\0%d" % len(data), 128))
+    port.expect("\x06C")
+    for i in range(0, len(data), size):
+        number = i // size + 1
+        block = packet(number, data[i : i + size], size)
+        if number == spoil:
+            port.send(block[:-1] + bytes([block[-1] ^ 1]))
+            port.expect("\x15")
+        port.send(block)
+        if not port.expect("[\x06\x18]").group() == b"\x06":
+            return
+    port.send(b"\x04")
+    port.expect("\x06C")
+    port.send(packet(0, b"", 128))
+    port.expect("\x06")
+
+
+@pytest.mark.parametrize("size, spoil", [(1024, 2), (128, None)])
+def test_both_slots_corrupt_then_ymodem_then_it_boots(tmp_path, second_boot, payloads, size, spoil):
+    broken = bytearray(image(payloads("one")))
+    broken[HEADER + 20] ^= 1
+    # Confirmed and with a good header: starts, fails its hash only when suspicion falls on it.
+    parts = flash(second_boot, bytes(broken), bytes(broken))
+    with Board(tmp_path, parts) as board:
+        board.port.expect(CONSOLE + "A\r\n")
+        ymodem(board.port, image(payloads("rescue")), spoil, size)
+        board.port.expect("installed.*image rescue magic 544f504d what 03010000")
+
+
+def test_w_opens_the_console_and_what_it_installs_supersedes(tmp_path, second_boot, payloads):
+    parts = flash(second_boot, image(payloads("old")), None, marks(complete(4), CONFIRMED))
+    with Board(tmp_path, parts) as board:
+        board.port.expect("image old")
+        board.reset()
+        end = time.monotonic() + 5
+        while CONSOLE.encode() not in board.port.heard and time.monotonic() < end:
+            board.port.send("w")
+            board.port.read(0.02)
+        board.port.expect(CONSOLE + "B\r\n")
+        ymodem(board.port, image(payloads("next")))
+        board.port.expect("installed.*image next")
+    assert board.flash.read_bytes()[SLOT_B + TRAILER:][:32] == marks(complete(5))
+
+
+@pytest.mark.parametrize("options, code", [
+    ({"key": "test-rsa2048-foreign"}, "1006"), ({"cls": "product-key/other"}, "1008"), ({"counter": 6}, "1009"),
+])
+def test_console_refuses_what_a_trial_would_refuse(tmp_path, second_boot, payloads, options, code):
+    broken = b"\0" * 64
+    parts = flash(second_boot, broken, None, marks(complete(4, counter=7), CONFIRMED))
+    with Board(tmp_path, parts) as board:
+        board.port.expect(CONSOLE + "B\r\n")
+        ymodem(board.port, image(payloads("no"), **options))
+        board.port.expect(f"refused, {code}.*{CONSOLE}B")
+
+
+def test_console_refuses_more_than_a_slot_holds(tmp_path, second_boot):
+    with Board(tmp_path, flash(second_boot)) as board:
+        board.port.expect(CONSOLE)
+        ymodem(board.port, b"x" * SLOT_SIZE)
+        board.port.expect("refused, 1003", timeout=20)
+
+
+def test_second_boot_fits_and_esptool_reads_it(second_boot):
+    import subprocess
+    import sys
+    from machine import BUILD
+    assert len(second_boot) <= 0x4000
+    said = subprocess.run([sys.executable, "-m", "esptool", "image-info", BUILD / "second_boot.bin"], capture_output=True, text=True, check=True).stdout
+    assert "Checksum" in said and "(valid)" in said
+    assert emulate.EXIT_POWER_CUT

@@ -1,0 +1,221 @@
+"""Starts an emulated ESP8266: QEMU, the flash file, the serial port, the access point's reach."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mpota.romloader import RomLoader
+from mpota.serialhub import SerialHub
+
+# How the machine ends (boards/emulator/machine.h).
+EXIT_POWER_CUT, EXIT_MISUSE, EXIT_SETTINGS = 10, 11, 12
+
+_QEMU = "qemu-system-xtensa"
+_START_SECONDS = 10
+
+
+class EmulatorError(RuntimeError):
+    """QEMU did not start, or ended when it should not."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One board. The machine itself reads flash, size, strict, cut, kind, seed, watchdog and state; the firmware
+    ap, key, id and control."""
+
+    rom: Path
+    flash: Path
+    size: int = 0x400000
+    access_point: str = "mpota"
+    password: str = "mpota-secret"
+    chip_id: int = 0x123456
+    strict: bool = False
+    watchdog_ms: int = 0
+    cut_at: int = 0
+    cut_kind: int = 0
+    cut_seed: int = 0
+    state: Path | None = None
+    icount: bool = False
+    host_forward: tuple[str, ...] = field(default=())
+
+
+def blank(path: Path, size: int, parts: dict[int, bytes] | None = None) -> None:
+    """A flash file: erased, with `parts` at their offsets."""
+    data = bytearray(b"\xff" * size)
+    for offset, part in (parts or {}).items():
+        if offset + len(part) > size:
+            raise EmulatorError(f"{len(part)} bytes at {offset:#x} do not fit")
+        data[offset : offset + len(part)] = part
+    path.write_bytes(data)
+
+
+class Emulator:
+    """A board that runs until closed. Use as a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._folder = tempfile.TemporaryDirectory(prefix="mpota-")
+        self._control = Path(self._folder.name, "control")
+        self._control.write_bytes(b"1")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._qmp: socket.socket | None = None
+        self._qmp_lock = threading.Lock()
+        self._qmp_input = b""
+        self._hub = SerialHub(self._lines_reset)
+
+    def __enter__(self) -> "Emulator":
+        self.power_on()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The serial port for mpremote and other pyserial programs: socket://."""
+        return self._hub.url
+
+    @property
+    def rfc2217_url(self) -> str:
+        """The serial port with modem lines, for esptool."""
+        return self._hub.rfc2217_url
+
+    @property
+    def pty(self) -> str:
+        """The serial port as a device, for ampy and terminals."""
+        return self._hub.pty
+
+    def power_on(self) -> None:
+        if self._process is not None:
+            raise EmulatorError("already on")
+        self._hub.set_loader(None)
+        with self._server("serial") as serial, self._server("qmp") as qmp:
+            self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            try:
+                uart, self._qmp = serial.accept()[0], qmp.accept()[0]
+            except TimeoutError:
+                message = self.power_off() or "no answer"
+                raise EmulatorError(f"{_QEMU}: {message}") from None
+        self._hub.attach(uart)
+        self._qmp.settimeout(_START_SECONDS)
+        self._qmp_input = b""
+        self._read_qmp()
+        self._qmp_command("qmp_capabilities")
+        self._qmp_command("cont")
+
+    def power_off(self) -> str:
+        """Ends QEMU at once, as pulling the plug does. Returns what it said."""
+        process, self._process = self._process, None
+        if self._qmp is not None:
+            self._qmp.close()
+            self._qmp = None
+        if process is None:
+            return ""
+        process.kill()
+        _, said = process.communicate()
+        return said.decode(errors="replace").strip()
+
+    def wait(self, timeout: float) -> tuple[int, str]:
+        """Waits for the machine to stop itself: exit status and last words."""
+        if self._process is None:
+            raise EmulatorError("not on")
+        try:
+            _, said = self._process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise EmulatorError(f"still running after {timeout} s") from None
+        status = self._process.returncode
+        self._process = None
+        if self._qmp is not None:
+            self._qmp.close()
+            self._qmp = None
+        return status, said.decode(errors="replace").strip()
+
+    def reset(self) -> None:
+        """The reset button."""
+        self._lines_reset(False)
+
+    def download(self) -> None:
+        """The reset button with the flash button held: the ROM's download mode, for tools without modem lines."""
+        self._lines_reset(True)
+
+    def set_in_reach(self, in_reach: bool) -> None:
+        """Whether the access point answers; may change while the board runs."""
+        self._control.write_bytes(b"1" if in_reach else b"0")
+
+    def close(self) -> None:
+        self.power_off()
+        self._hub.close()
+        self._folder.cleanup()
+
+    def _lines_reset(self, download: bool) -> None:
+        """Reset with GPIO0 low enters the ROM's download mode: the processor stands still and we answer for it."""
+        if self._process is None:
+            return
+        if download:
+            self._qmp_command("stop")
+            self._hub.set_loader(RomLoader(self.settings.flash, self.settings.chip_id).push)
+        else:
+            self._hub.set_loader(None)
+            self._qmp_command("system_reset")
+            self._qmp_command("cont")
+
+    @contextlib.contextmanager
+    def _server(self, name: str):
+        with socket.socket(socket.AF_UNIX) as server:
+            path = Path(self._folder.name, name)
+            path.unlink(missing_ok=True)
+            server.bind(str(path))
+            server.listen(1)
+            server.settimeout(_START_SECONDS)
+            yield server
+
+    def _words(self) -> list[str]:
+        s = self.settings
+        words = {
+            "flash": s.flash, "size": s.size, "strict": int(s.strict), "watchdog": s.watchdog_ms, "cut": s.cut_at,
+            "kind": s.cut_kind, "seed": s.cut_seed, "ap": s.access_point, "key": s.password, "id": f"{s.chip_id:06x}",
+            "control": self._control,
+        }
+        if s.state is not None:
+            words["state"] = s.state
+        return [f"{name}={value}" for name, value in words.items()]
+
+    def _command(self) -> list[str]:
+        folder = self._folder.name
+        arguments = "".join(f",arg={word.replace(',', ',,')}" for word in self._words())
+        forwards = "".join(f",hostfwd={f}" for f in self.settings.host_forward)
+        command = [
+            _QEMU, "-M", "lx60-nommu", "-cpu", "lx106", "-display", "none", "-S",
+            "-chardev", f"socket,id=uart,path={folder}/serial", "-serial", "chardev:uart",
+            "-chardev", f"socket,id=qmp,path={folder}/qmp", "-mon", "chardev=qmp,mode=control",
+            "-nic", f"user,model=open_eth{forwards}",
+            "-semihosting-config", f"enable=on,target=native,arg=rom{arguments}",
+            "-device", f"loader,file={self.settings.rom},cpu-num=0",
+        ]
+        return command + (["-icount", "shift=0"] if self.settings.icount else [])
+
+    def _read_qmp(self) -> dict:
+        assert self._qmp is not None
+        while b"\n" not in self._qmp_input:
+            data = self._qmp.recv(4096)
+            if not data:
+                raise EmulatorError("QEMU has ended")
+            self._qmp_input += data
+        line, self._qmp_input = self._qmp_input.split(b"\n", 1)
+        return json.loads(line)
+
+    def _qmp_command(self, name: str) -> None:
+        with self._qmp_lock:
+            if self._qmp is None:
+                return
+            try:
+                self._qmp.sendall(json.dumps({"execute": name}).encode() + b"\n")
+                while "return" not in self._read_qmp():
+                    pass
+            except (OSError, EmulatorError) as e:
+                raise EmulatorError(f"QEMU does not answer: {e}") from e
