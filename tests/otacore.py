@@ -193,7 +193,7 @@ def image(payload=bytes(range(256)) * 3, key="test-rsa2048", counter=7, version=
 
 
 def tlvs(data):
-    """{tag: (offset of the TLV's header, length of its value)}, by MCUboot's format."""
+    """{tag: (offset of the TLV's header, length of its value)}, by MCUboot's format; of a tag met twice the first."""
     header, protected, payload = struct.unpack_from("<HHI", data, 8)
     at, found = header + payload, {}
     for _ in range(2 if protected else 1):
@@ -201,7 +201,7 @@ def tlvs(data):
         at += 4
         while at < end:
             tag, size = struct.unpack_from("<HH", data, at)
-            found[tag] = (at, size)
+            found.setdefault(tag, (at, size))
             at += 4 + size
     return found
 

@@ -23,11 +23,7 @@ static int out_of_range(const nor_t *s, uint32_t offset, uint32_t n) {
 
 static int cut_falls_here(nor_t *s) {
     s->operations++;
-<<<<<<< HEAD
-    if (s->cut_at == 0 || s->operations != s->cut_at + 1) {
-=======
     if (s->operations != s->cut_at) {
->>>>>>> esp
         return 0;
     }
     s->random = s->cut_seed * 2654435761u + 1;

@@ -205,14 +205,26 @@ def test_two_signatures_are_refused():
     assert code(with_unprotected(image(), (RSA3072, bytes(384)))) == E_TLV
 
 
-@pytest.mark.parametrize("tag,size", [(SEC_CNT, 4), (UUID_VID, 16), (UUID_CID, 16)])
-def test_protected_tlv_in_the_unprotected_area_is_refused(tag, size):
-    assert code(with_unprotected(image(), (tag, bytes(size)))) == E_TLV
+@pytest.mark.parametrize("tag", [SEC_CNT, UUID_VID, UUID_CID])
+def test_protected_tlv_moved_to_the_unprotected_area_is_refused(tag):
+    at, size = tlvs(image())[tag]
+    data = with_unprotected(image(), (tag, image()[at + 4:at + 4 + size]))
+    assert code(data) == E_TLV  # in both areas
+    assert code(with_tlv(data, tag, new_tag=0x00A0)) == E_TLV  # in the wrong one only
 
 
 @pytest.mark.parametrize("tag", [KEYHASH, SHA256, RSA2048])
-def test_unprotected_tlv_in_the_protected_area_is_refused(tag):
-    assert code(with_tlv(image(), SEC_CNT, new_tag=tag)) == E_TLV
+def test_unprotected_tlv_moved_to_the_protected_area_is_refused(tag):
+    size = tlvs(image())[tag][1]
+    data = image(options=("--custom-tlv", "0x00a1", "0x" + "5a" * size))
+    assert code(with_tlv(data, tag, new_tag=0x00A0)) == E_TLV
+    moved = with_tlv(with_tlv(data, tag, new_tag=0x00A0), 0x00A1, new_tag=tag)
+    assert code(moved) == E_TLV
+    core, s = otacore.lib(), otacore.state(otacore.lib(), "image")
+    core.ota_image_init(s, len(moved))
+    at = tlvs(moved)[tag][0]
+    assert core.ota_image_push(s, moved[:at], at) == at
+    assert core.ota_image_push(s, moved[at:at + 4], 4) == -E_TLV, "refused where it stands"
 
 
 def test_unknown_tlvs_are_passed_over():

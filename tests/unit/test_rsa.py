@@ -67,9 +67,12 @@ def der_length(n):
     return bytes([n]) if n < 0x80 else bytes([0x82]) + n.to_bytes(2, "big") if n > 0xFF else bytes([0x81, n])
 
 
-def der_key(n, e):
-    body = der_integer(n) + der_integer(e)
+def der_sequence(body):
     return b"\x30" + der_length(len(body)) + body
+
+
+def der_key(n, e):
+    return der_sequence(der_integer(n) + der_integer(e))
 
 
 @LIMBS
@@ -208,7 +211,6 @@ def test_key_with_any_byte_of_its_structure_changed_is_refused():
 
 def test_unusable_keys_are_refused():
     n = private_key().private_numbers().public_numbers.n
-    body = der_integer(n, b"\0") + der_integer(65537)
     unusable = {
         "even modulus": der_key(n - 1, 65537),
         "1024 bits": der_key(n >> 1024 | 1, 65537),
@@ -219,8 +221,14 @@ def test_unusable_keys_are_refused():
         "exponent 1": der_key(n, 1),
         "even exponent": der_key(n, 65536),
         "exponent of 33 bits": der_key(n, (1 << 32) + 1),
-        "modulus not minimal": b"\x30" + der_length(len(body)) + body,
-        "a third integer": der_key(n, 65537)[:2] + (266 + 3).to_bytes(2, "big") + der_key(n, 65537)[4:] + b"\2\1\1",
+        "modulus not minimal": der_sequence(der_integer(n, b"\0") + der_integer(65537)),
+        "a third integer": der_sequence(der_integer(n) + der_integer(65537) + b"\2\1\1"),
+        "exponent not minimal": der_sequence(der_integer(n) + b"\2\4\0\1\0\1"),
+        "exponent empty": der_sequence(der_integer(n) + b"\2\0"),
+        "negative exponent": der_sequence(der_integer(n) + b"\2\1\x83"),
+        "exponent's length not minimal": der_sequence(der_integer(n) + b"\2\x82\0\3\1\0\1"),
+        "exponent's length indefinite": der_sequence(der_integer(n) + b"\2\x80\1\0\1"),
+        "exponent's length in one more byte": der_sequence(der_integer(n) + b"\2\x81\3\1\0\1"),
         "negative modulus": b"\x30\x82\x01\x09\x02\x82\x01\x00" + n.to_bytes(256, "big") + der_integer(65537),
     }
     for what, der in unusable.items():

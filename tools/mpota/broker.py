@@ -4,7 +4,6 @@
 import contextlib
 import ctypes
 import functools
-import getpass
 import secrets
 import shutil
 import signal
@@ -103,9 +102,9 @@ class Broker:
         self.check()
 
     def _config(self):
-        # `user` is whom mosquitto becomes when root starts it: it must go on reading these files.
+        # `user` counts only where root starts mosquitto: it must go on reading these files, which are root's.
         return f"""\
-user {getpass.getuser()}
+user root
 persistence false
 allow_anonymous false
 password_file {self.folder.absolute()}/passwords

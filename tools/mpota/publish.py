@@ -6,7 +6,7 @@ import time
 
 from mpota import image, keys, rules, storage
 from mpota.errors import ToolError
-from mpota.server import served_folder
+from mpota.running import served_folder
 from mpota.store import Artifact
 
 # what the command takes: how Linkkit spells it, the function

@@ -2,20 +2,19 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
-import fcntl
-import json
 import os
 import queue
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 
-from mpota import messages, pki, storage
+from mpota import messages, pki, running, storage
 from mpota.broker import Broker
 from mpota.errors import ToolError, os_error
 from mpota.files import FileServer
+from mpota.running import Address
 from mpota.service import Event, Service
 from mpota.store import Store
 
@@ -33,27 +32,14 @@ class Ports:
     https: int = 0
 
 
-@dataclass(frozen=True)
-class Address:
-    """A running server, as server.json describes it."""
-
-    host: str
-    mqtt_port: int
-    mqtts_port: int
-    http_port: int
-    https_port: int
-    ca: str
-    pid: int
-
-
 class Server:
     """Everything `mpota serve` runs. `on_event` is called with every Event."""
 
     def __init__(self, folder, bind, host, on_event):
         self.folder = Path(folder)
         self._bind, self._host, self._on_event = bind, host, on_event
-        self._inbox = queue.SimpleQueue()
-        self._ready = queue.SimpleQueue()
+        self._inbox = queue.Queue()  # a SimpleQueue can wait for ever once its time-out has passed (CPython 3.11)
+        self._ready = queue.Queue()
         self._stopping = False
         self._devices = self._seen = None
 
@@ -62,14 +48,13 @@ class Server:
         with contextlib.ExitStack() as stack:
             self._store = Store(self.folder, create=True)
             stack.callback(self._store.close)
-            stack.enter_context(_only_server(self.folder))
-            path = _address_file(self.folder)
-            path.unlink(missing_ok=True)
+            stack.enter_context(running.only_server(self.folder))
+            running.forget(self.folder)
             address = self._start(wanted, stack)
-            self._service = Service(self._store, lambda artifact, scheme: artifact_url(address, artifact, scheme))
+            self._service = Service(self._store, lambda artifact, scheme: running.artifact_url(address, artifact, scheme))
             client = self._connect(stack)
-            storage.write(path, (json.dumps(asdict(address), indent=2) + "\n").encode())
-            stack.callback(path.unlink, missing_ok=True)
+            stack.callback(running.forget, self.folder)
+            running.announce(self.folder, address)
             on_ready(address)
             while not self._stopping:
                 self._turn(client)
@@ -80,7 +65,7 @@ class Server:
 
     def _start(self, wanted, stack):
         certificates = pki.prepare(self.folder, self._host)
-        served = served_folder(self.folder)
+        served = running.served_folder(self.folder)
         storage.make_folder(served)
         http = FileServer(served, self._bind, wanted.http)
         stack.callback(http.stop)
@@ -147,51 +132,3 @@ class Server:
         for message in outgoing:
             # QoS 0: what a sleeping device's session kept would be out of date, and its inform brings the message again.
             client.publish(message.topic, message.payload)
-
-
-def served_folder(state):
-    """Where artifacts lie."""
-    return Path(state) / "artifacts"
-
-
-def artifact_url(address, artifact, scheme):
-    """The URL a running server has for an artifact."""
-    port = address.https_port if scheme == "https" else address.http_port
-    return f"{scheme}://{address.host}:{port}/{artifact.file}"
-
-
-def is_running(folder):
-    """True if a server runs on this state."""
-    if not _address_file(folder).exists():
-        return False
-    with open(_lock_file(folder), "ab") as file:
-        return not _locked(file)
-
-
-def _address_file(folder):
-    return Path(folder) / "server.json"
-
-
-def _lock_file(folder):
-    return Path(folder) / "server.lock"
-
-
-@contextlib.contextmanager
-def _only_server(folder):
-    try:
-        file = open(_lock_file(folder), "ab")
-    except OSError as error:
-        raise os_error(_lock_file(folder), error) from error
-    with file:
-        if not _locked(file):
-            raise ToolError(folder, "another server runs on this state")
-        yield
-
-
-def _locked(file):
-    """Takes the lock that a server holds; it is free again when the file is closed."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False

@@ -3,29 +3,33 @@
 
 import contextlib
 import errno
-import importlib.metadata
+import importlib
 import os
 import sys
 
 import click
 
-from mpota.cli import device, firmware, image, key, publish, serve
 from mpota.errors import ToolError
 
+COMMANDS = ("device", "firmware", "image", "key", "publish", "serve", "status")  # each a module here, imported when it is used
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(importlib.metadata.version("mpota"), message="%(prog)s %(version)s")
+
+class LazyGroup(click.Group):
+    """Keeps `mpota key show` from importing a web server."""
+
+    def list_commands(self, ctx):
+        """The names, in order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        """The command, or None."""
+        return getattr(importlib.import_module(f"mpota.cli.{name}"), name) if name in COMMANDS else None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mpota", message="%(prog)s %(version)s")
 def mpota():
     """Builds, signs, publishes and serves firmware updates for MicroPython boards."""
-
-
-mpota.add_command(key.key)
-mpota.add_command(image.image)
-mpota.add_command(firmware.firmware)
-mpota.add_command(device.device)
-mpota.add_command(device.status)
-mpota.add_command(publish.publish)
-mpota.add_command(serve.serve)
 
 
 def main():

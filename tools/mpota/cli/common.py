@@ -4,9 +4,6 @@
 import json
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from mpota.codes import text
 
@@ -31,6 +28,10 @@ def print_facts(facts):
 
 def print_table(columns, rows):
     """A table; its cells are text, never markup."""
+    from rich.console import Console  # slow to import, and not needed for JSON
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*columns)
     for row in rows:
         table.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))

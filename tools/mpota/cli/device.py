@@ -1,11 +1,11 @@
-"""mpota device and mpota status."""
+"""mpota device."""
 # SPDX-License-Identifier: MIT
 
 from dataclasses import asdict
 
 import click
 
-from mpota.cli.common import json_option, outcome, print_facts, print_json, print_outcomes, print_table, state_option
+from mpota.cli.common import json_option, print_facts, print_json, print_table, state_option
 from mpota.codes import text
 from mpota.store import Store
 
@@ -65,13 +65,3 @@ def _print_device(store, found, as_json, updates=()):
     print_facts(facts)
     if updates:
         print_table(HISTORY, [[update[name] for name in HISTORY] for update in updates])
-
-
-@click.command()
-@state_option
-@json_option
-def status(state, as_json):
-    """Shows every device, its newest target and how far it is."""
-    store = Store(state)
-    targets = {(update.pk, update.dn): update for update in store.targets()}
-    print_outcomes([outcome(d, targets.get((d.pk, d.dn))) for d in store.devices()], as_json)

@@ -5,7 +5,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from mpota import keys, rules, server
+from mpota import keys, rules, running
 from mpota import publish as publishing
 from mpota.cli.common import json_option, outcome, print_outcomes, state_option
 from mpota.codes import text
@@ -31,7 +31,7 @@ def publish(image, key_path, names, product, digest, url_scheme, wait, timeout, 
     devices = publishing.devices(store, names, product)
     artifact = publishing.prepare(state, image, keys.load_digest_key(key_path), digest)
     numbers = store.publish(artifact, devices, url_scheme)
-    if not server.is_running(state):
+    if not running.is_running(state):
         click.echo(f"mpota: {state}: no server is running; devices are told when it is", err=True)
     updates = _watch(store, numbers, timeout) if wait else [store.update(number) for number in numbers]
     print_outcomes([outcome(store.device(u.pk, u.dn), u) for u in updates], as_json)

@@ -1,0 +1,2 @@
+"""Tests of the host's side."""
+# SPDX-License-Identifier: MIT

@@ -1,0 +1,264 @@
+"""`mpota serve` from end to end: real mosquitto, TLS, a device that speaks Linkkit."""
+# SPDX-License-Identifier: MIT
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import pytest
+
+from mpota import image
+
+from .helpers import DN, PK, SECRET, FakeDevice, mpota, mpota_json, mpota_process, serving, until
+
+
+@pytest.fixture
+def state(tmp_path):
+    """A state with one device, in a folder with a space in its name."""
+    state = tmp_path / "the state"
+    done = mpota("device", "add", PK, DN, "--secret", SECRET, "--state", state)
+    assert done.returncode == 0, done.stderr
+    return state
+
+
+@pytest.fixture
+def device():
+    device = FakeDevice()
+    yield device
+    device.close()
+
+
+def status(state):
+    return mpota_json("status", "--state", state)
+
+
+def publish(state, shelf, path, *options, run=mpota):
+    return run("publish", path, "--key", shelf / "digest.pem", "--product", PK, "--state", state, *options)
+
+
+def fetch(server, url, start=0):
+    context = ssl.create_default_context(cafile=server["ca"])
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"})
+    with urllib.request.urlopen(request, timeout=5, context=context) as response:
+        assert response.status == 206
+        return response.read()
+
+
+def test_update_from_inform_to_inform(shelf, build, state, device):
+    new = build("1.1.0")
+    with serving(state) as (_, server):
+        assert device.connect(server)
+        device.subscribe()
+        device.inform("1.0.0")
+        until(lambda: status(state)[0]["version"] == "1.0.0")
+        outcome = {}
+        waiting = threading.Thread(target=lambda: outcome.update(done=publish(state, shelf, new, "--wait", "--json", run=mpota_process)))
+        waiting.start()
+        data = device.upgrade()
+        assert (data["version"], data["size"], data["signMethod"]) == ("1.1.0", new.stat().st_size, "SHA256")
+        assert data["url"].startswith(f"https://127.0.0.1:{server['https_port']}/")
+        device.progress(0)
+        artifact = fetch(server, data["url"])
+        assert hashlib.sha256(artifact).hexdigest() == data["sign"]
+        assert fetch(server, data["url"], 1000) == new.read_bytes()[1000:]
+        device.progress(100)
+        until(lambda: status(state)[0]["step"] == 100)
+        assert status(state)[0]["state"] == "running"
+        device.inform("1.1.0")
+        waiting.join(10)
+        assert outcome["done"].returncode == 0, outcome["done"].stderr
+        expected = {"device": f"{PK}/{DN}", "version": "1.1.0", "target": "1.1.0", "state": "updated", "step": 100, "desc": ""}
+        assert json.loads(outcome["done"].stdout) == [expected]
+    assert status(state) == [expected]
+
+
+def test_refused_update_fails_with_its_reason_and_is_not_pushed_again(shelf, build, state, device):
+    new = build("1.1.0")
+    publish(state, shelf, new, "--url-scheme", "http", "--digest", "md5")
+    with serving(state) as (_, server):
+        assert device.connect(server, tls=False)
+        device.subscribe()
+        device.inform("1.0.0")
+        data = device.upgrade()
+        assert data["url"].startswith(f"http://127.0.0.1:{server['http_port']}/")
+        assert data["md5"] == hashlib.md5(new.read_bytes()).hexdigest()
+        device.progress(-1, "1025")
+        failed = until(lambda: [row for row in status(state) if row["state"] == "failed"])
+        assert failed[0]["desc"] == "1025 digestsign is wrong"
+        device.inform("1.0.0")
+        device.inform("1.0.0")
+        device.subscribe(f"/ota/device/request/{PK}/{DN}")
+        device.request("1.0.0")
+        answers = [device.inbox.get(timeout=5) for _ in range(2)]  # its own request, and the answer
+        assert {"code": "1000", "data": {}, "id": "7", "message": "success"} in [json.loads(m.payload) for m in answers]
+        assert device.inbox.empty()
+
+
+def test_publish_wait_is_status_1_when_a_device_fails_or_is_silent(shelf, build, state, device):
+    done = publish(state, shelf, build("1.1.0"), "--wait", "--timeout", "0.3")
+    assert done.returncode == 1
+    assert "no server is running" in done.stderr
+    assert "waiting" in done.stdout
+
+
+def test_device_added_while_serving_is_let_in_and_others_stay(state, device):
+    with serving(state) as (_, server):
+        assert device.connect(server)
+        device.subscribe()
+        late = FakeDevice(dn="dev02", secret="s2")
+        assert not late.connect(server)
+        late.close()
+        assert mpota("device", "add", PK, "dev02", "--secret", "s2", "--state", state).returncode == 0
+
+        def let_in():
+            late = FakeDevice(dn="dev02", secret="s2")
+            try:
+                return late.connect(server)
+            finally:
+                late.close()
+
+        until(let_in)
+        device.inform("1.0.0")
+        until(lambda: status(state)[0]["version"] == "1.0.0")
+        assert device.client.is_connected()
+
+
+def test_wrong_secret_is_not_let_in(state):
+    with serving(state) as (_, server):
+        stranger = FakeDevice(secret="wrong")
+        assert not stranger.connect(server)
+        stranger.close()
+
+
+def test_device_neither_hears_nor_speaks_for_another(shelf, build, state, device):
+    mpota("device", "add", PK, "dev02", "--secret", "s2", "--state", state)
+    with serving(state) as (_, server):
+        other = FakeDevice(dn="dev02", secret="s2")
+        assert other.connect(server)
+        other.subscribe("#")
+        other.dn = DN
+        other.inform("6.6.6")
+        assert device.connect(server)
+        device.subscribe()
+        device.inform("1.0.0")
+        until(lambda: status(state)[0]["version"] == "1.0.0")
+        publish(state, shelf, build("1.1.0"))
+        assert device.upgrade()["version"] == "1.1.0"
+        assert other.inbox.empty()
+        other.close()
+    assert [row["version"] for row in status(state)] == ["1.0.0", None]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_server_and_its_broker(state, number):
+    with serving(state) as (process, server):
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert process.stderr.read() == ""
+        for port in ("mqtt_port", "mqtts_port", "http_port", "https_port"):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", server[port]), 1)
+    assert not (state / "server.json").exists()
+
+
+def broker_of(process):
+    children = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid=,comm="], capture_output=True, text=True).stdout
+    return next(int(line.split()[0]) for line in children.splitlines() if "mosquitto" in line)
+
+
+def test_dead_broker_ends_the_server_with_one_line(state):
+    with serving(state) as (process, _):
+        os.kill(broker_of(process), signal.SIGKILL)
+        assert process.wait(10) == 1
+        assert process.stderr.read() == "mpota: mosquitto: ended with status -9\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_killed_server_leaves_no_broker(state):
+    with serving(state) as (process, server):
+        process.kill()
+        process.wait(10)
+
+        def refused():
+            with socket.socket() as sock:
+                return sock.connect_ex(("127.0.0.1", server["mqtt_port"])) != 0
+
+        until(refused)
+    with serving(state) as (_, server):  # what it left behind does not matter
+        assert server["pid"] != process.pid
+
+
+def test_second_server_on_one_state_is_refused(state):
+    with serving(state):
+        done = mpota_process("serve", "--state", state)
+        assert (done.returncode, done.stderr) == (1, f"mpota: {state}: another server runs on this state\n")
+
+
+@pytest.mark.parametrize("option", ["--mqtt-port", "--mqtts-port", "--http-port", "--https-port"])
+def test_taken_port_is_one_line(state, option):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = mpota_process("serve", "--state", state, option, str(port))
+    assert (done.returncode, done.stderr) == (1, f"mpota: 127.0.0.1:{port}: port is taken\n")
+
+
+def test_given_port_is_used(state):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with serving(state, "--mqtts-port", str(port)) as (_, server):
+        assert server["mqtts_port"] == port
+
+
+def test_host_is_what_urls_and_certificate_say(shelf, build, state, device):
+    publish(state, shelf, build("1.1.0"))
+    with serving(state, "--bind", "0.0.0.0", "--host", "localhost") as (_, server):
+        assert server["host"] == "localhost"
+        assert device.connect(server)
+        device.subscribe()
+        device.inform("1.0.0")
+        url = device.upgrade()["url"]
+        assert url.startswith("https://localhost:")
+        assert image.parse(fetch(server, url), url).version == image.Version(1, 1, 0)
+
+
+def test_publish_names_devices_and_artifact_faults(shelf, build, state, tmp_path):
+    good = build("1.1.0")
+    cut = tmp_path / "cut.bin"
+    cut.write_bytes(good.read_bytes()[:-1])
+    cases = [
+        ([good, "--device", f"{PK}/nobody"], f"{PK}/nobody: no such device"),
+        ([good, "--device", DN], f"{DN}: not of the form PK/DN"),
+        ([good, "--product", "other"], "other: no device to publish to"),
+        ([cut, "--product", PK], f"{cut}: cut short"),
+        ([tmp_path / "none", "--product", PK], f"{tmp_path}/none: No such file or directory"),
+    ]
+    for arguments, reason in cases:
+        done = mpota("publish", *arguments, "--key", shelf / "digest.pem", "--state", state)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"mpota: {reason}"), done.stderr
+        assert done.stderr.count("\n") == 1
+    assert status(state)[0]["target"] is None
+    assert mpota("publish", good, "--key", shelf / "digest.pem", "--state", state).returncode == 2
+
+
+def test_publish_to_a_list_reaches_each_device_once(shelf, build, state):
+    mpota("device", "add", PK, "dev02", "--state", state)
+    names = [f"--device={PK}/{DN}", f"--device={PK}/dev02", f"--device={PK}/{DN}"]
+    done = mpota("publish", build("1.1.0"), "--key", shelf / "digest.pem", "--state", state, *names, "--json")
+    assert [row["device"] for row in json.loads(done.stdout)] == [f"{PK}/{DN}", f"{PK}/dev02"]
+
+
+def test_device_show_has_secrets_and_history(shelf, build, state):
+    publish(state, shelf, build("1.1.0"))
+    publish(state, shelf, build("1.2.3+4"))
+    shown = mpota_json("device", "show", PK, DN, "--state", state)
+    assert shown["secret"] == SECRET
+    assert [(u["target"], u["state"]) for u in shown["updates"]] == [("1.2.3+4", "waiting"), ("1.1.0", "replaced")]
+    assert "secret" not in json.dumps(mpota_json("device", "list", "--state", state))

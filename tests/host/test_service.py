@@ -1,0 +1,176 @@
+"""The service as an object: messages in, messages out, the store in a file."""
+# SPDX-License-Identifier: MIT
+
+import json
+
+import pytest
+
+from mpota import messages
+from mpota.errors import ToolError
+from mpota.service import Service
+from mpota.store import Artifact, Store
+
+from .helpers import DN, PK
+
+NOW = 1_700_000_000.0
+INFORM, REQUEST, PROGRESS, UPGRADE = (messages.topic(kind, PK, DN) for kind in ("inform", "request", "progress", "upgrade"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "state", create=True)
+    store.add_device(PK, DN)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def service(store):
+    return Service(store, lambda artifact, scheme: f"{scheme}://host/{artifact.file}")
+
+
+def publish(store, version, scheme="https"):
+    artifact = Artifact(0, f"{version}.bin", 1000, version, "SHA256", "ab" * 32, "c2ln")
+    return store.publish(artifact, store.devices(), scheme)[0]
+
+
+def inform(service, version, now=NOW):
+    return service.receive(INFORM, b'{"params":{"version":"%s"}}' % version.encode(), now)[0]
+
+
+def progress(service, step, desc="", now=NOW):
+    return service.receive(PROGRESS, json.dumps({"params": {"step": str(step), "desc": desc}}).encode(), now)[0]
+
+
+def versions(outgoing):
+    return [json.loads(message.payload)["data"]["version"] for message in outgoing]
+
+
+def test_inform_without_target_is_only_noted(store, service):
+    assert inform(service, "1.0.0") == []
+    assert store.device(PK, DN).version == "1.0.0"
+
+
+def test_inform_of_an_old_version_brings_the_upgrade(store, service):
+    publish(store, "1.1.0", "http")
+    (message,) = inform(service, "1.0.0")
+    assert message.topic == UPGRADE
+    assert json.loads(message.payload)["data"]["url"] == "http://host/1.1.0.bin"
+    assert json.loads(message.payload)["id"] == NOW * 1000
+
+
+def test_message_ids_never_repeat(store, service):
+    publish(store, "1.1.0")
+    numbers = [json.loads(inform(service, "1.0.0")[0].payload)["id"] for _ in range(3)]
+    assert numbers == sorted(set(numbers))
+
+
+def test_target_published_later_is_told_by_the_next_poll_once(store, service):
+    inform(service, "1.0.0")
+    publish(store, "1.1.0")
+    assert versions(service.poll(NOW)[0]) == ["1.1.0"]
+    assert service.poll(NOW)[0] == []
+
+
+def test_device_that_was_never_heard_of_is_not_told(store, service):
+    publish(store, "1.1.0")
+    assert service.poll(NOW)[0] == []
+
+
+def test_device_that_runs_the_target_already_is_not_told(store, service):
+    inform(service, "1.1.0")
+    number = publish(store, "1.1.0")
+    assert service.poll(NOW)[0] == []
+    assert store.update(number).state == "updated"
+
+
+def test_new_target_replaces_the_open_one(store, service):
+    first, second = publish(store, "1.1.0"), publish(store, "1.2.0")
+    assert versions(inform(service, "1.0.0")) == ["1.2.0"]
+    assert [store.update(number).state for number in (first, second)] == ["replaced", "notified"]
+
+
+def test_failed_target_is_not_told_again_but_published_again_it_is(store, service):
+    number = publish(store, "1.1.0")
+    inform(service, "1.0.0")
+    progress(service, -3, "1007")
+    assert store.update(number).state == "failed"
+    assert inform(service, "1.0.0") == []
+    publish(store, "1.1.0")
+    assert versions(inform(service, "1.0.0")) == ["1.1.0"]
+
+
+def test_whole_update_is_told_in_events(store, service):
+    publish(store, "1.1.0")
+    inform(service, "1.0.0")
+    progress(service, 50)
+    events = service.receive(INFORM, b'{"params":{"version":"1.1.0"}}', NOW)[1]
+    assert [(event.device, event.text) for event in events] == [(f"{PK}/{DN}", "runs 1.1.0"), (f"{PK}/{DN}", "1.1.0 updated")]
+
+
+def test_request_is_answered_on_its_topic_with_its_id(store, service):
+    payload = b'{"id":"42","params":{"version":"1.0.0"}}'
+    (answer,) = service.receive(REQUEST, payload, NOW)[0]
+    assert (answer.topic, json.loads(answer.payload)) == (REQUEST, {"code": "1000", "data": {}, "id": "42", "message": "success"})
+    publish(store, "1.1.0")
+    (answer,) = service.receive(REQUEST, payload, NOW)[0]
+    assert (answer.topic, json.loads(answer.payload)["id"], versions([answer])) == (REQUEST, "42", ["1.1.0"])
+    assert service.receive(REQUEST, answer.payload, NOW) == ([], [])
+
+
+def test_bad_messages_and_unknown_devices_change_nothing(store, service):
+    publish(store, "1.1.0")
+    for topic, payload in (
+        (INFORM, b"{"),
+        (PROGRESS, b"\xff"),
+        (messages.topic("inform", PK, "other"), b'{"params":{"version":"1.0.0"}}'),
+        (messages.topic("progress", PK, "other"), b'{"params":{"step":1}}'),
+    ):
+        outgoing, events = service.receive(topic, payload, NOW)
+        assert (outgoing, len(events)) == ([], 1)
+    assert store.latest(PK, DN).state == "waiting"
+
+
+def test_outcomes_outlive_the_process(store, service, tmp_path):
+    publish(store, "1.1.0")
+    inform(service, "1.0.0")
+    progress(service, 30)
+    again = Store(tmp_path / "state")
+    assert (again.device(PK, DN).version, again.latest(PK, DN).state, again.latest(PK, DN).step) == ("1.0.0", "running", 30)
+
+
+def test_change_by_another_process_is_seen(store, tmp_path):
+    before = store.changed_by_others()
+    assert store.changed_by_others() == before
+    other = Store(tmp_path / "state")
+    other.add_device(PK, "dev02")
+    assert store.changed_by_others() != before
+
+
+def test_replaced_update_is_not_brought_back_by_a_late_report(store):
+    old = store.update(publish(store, "1.1.0"))
+    publish(store, "1.2.0")
+    store.save(old)
+    assert store.update(old.id).state == "replaced"
+
+
+def test_state_of_another_format_is_refused(store, tmp_path):
+    with store._transaction() as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(ToolError, match="state of format 99"):
+        Store(tmp_path / "state")
+
+
+def test_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "mpota.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(ToolError, match="not a database"):
+        Store(tmp_path)
+
+
+def test_product_has_one_secret(store):
+    with pytest.raises(ToolError, match="another secret"):
+        store.add_device(PK, "dev02", product_secret="other")
+    assert len(store.product_secret(PK)) == 32
+    store.add_device("q", "dev", "ds", "ps")
+    store.add_device("q", "dev2", product_secret="ps")
+    assert (store.product_secret("q"), store.device("q", "dev").secret) == ("ps", "ds")

@@ -1,0 +1,83 @@
+"""The state folder as server and other commands share it: who serves it, where, and where artifacts lie."""
+# SPDX-License-Identifier: MIT
+
+import contextlib
+import fcntl
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mpota import storage
+from mpota.errors import ToolError, os_error
+
+
+@dataclass(frozen=True)
+class Address:
+    """A running server, as server.json describes it."""
+
+    host: str
+    mqtt_port: int
+    mqtts_port: int
+    http_port: int
+    https_port: int
+    ca: str
+    pid: int
+
+
+def served_folder(state):
+    """Where artifacts lie."""
+    return Path(state) / "artifacts"
+
+
+def artifact_url(address, artifact, scheme):
+    """The URL a running server has for an artifact."""
+    port = address.https_port if scheme == "https" else address.http_port
+    return f"{scheme}://{address.host}:{port}/{artifact.file}"
+
+
+def is_running(folder):
+    """True if a server runs on this state."""
+    if not _address_file(folder).exists():
+        return False
+    with open(_lock_file(folder), "ab") as file:
+        return not _locked(file)
+
+
+def announce(folder, address):
+    """Writes server.json."""
+    storage.write(_address_file(folder), (json.dumps(asdict(address), indent=2) + "\n").encode())
+
+
+def forget(folder):
+    """Removes server.json."""
+    _address_file(folder).unlink(missing_ok=True)
+
+
+def _address_file(folder):
+    return Path(folder) / "server.json"
+
+
+def _lock_file(folder):
+    return Path(folder) / "server.lock"
+
+
+@contextlib.contextmanager
+def only_server(folder):
+    """While the context lasts, nobody else serves this state."""
+    try:
+        file = open(_lock_file(folder), "ab")
+    except OSError as error:
+        raise os_error(_lock_file(folder), error) from error
+    with file:
+        if not _locked(file):
+            raise ToolError(folder, "another server runs on this state")
+        yield
+
+
+def _locked(file):
+    """Takes the lock that a server holds; it is free again when the file is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
