@@ -33,7 +33,8 @@ class Slot:
         self._flash = flash
         self.offset = offset
         self.size = size
-        self._buf = buf
+        self.buf = buf
+        self.read = flash.read
         self._mark = bytearray(_MARK)
         self._check = bytearray(_MARK)
         self.trailer = offset + size - flash.sector
@@ -46,7 +47,7 @@ class Slot:
 
     def load(self):
         """Reads the trailer from flash."""
-        self._flash.read(self.trailer, self._buf)
+        self._flash.read(self.trailer, self.buf)
         (
             self._next,
             self._started,
@@ -62,7 +63,7 @@ class Slot:
             self._rejected,
             self.reason,
             self._reported,
-        ) = native.trailer(self._buf, len(self._buf))
+        ) = native.trailer(self.buf, len(self.buf))
 
     @property
     def complete(self):
@@ -154,19 +155,22 @@ class Slot:
             if place >= self.trailer + self._flash.sector:
                 raise OSError(_E_TRAILER_FULL)
             self._next += 1
-            self._flash.write(place, self._mark, _MARK)
-            self._flash.read(place, self._check)
+            try:
+                self._flash.write(place, self._mark, _MARK)
+                self._flash.read(place, self._check)
+            except OSError:
+                continue  # a bad place: the next one
             if self._check == self._mark:
                 return
         raise OSError(_E_FLASH)
 
     def _forget(self):
         """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""
-        self._flash.read(self.trailer, self._buf)
+        self._flash.read(self.trailer, self.buf)
         for i in range(_MARK):
             self._mark[i] = 0
         for place in range(0, self._flash.sector, _MARK):
-            if self._buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
+            if self.buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
                 self._flash.write(self.trailer + place, self._mark, _MARK)
 
     def floor(self):
@@ -175,11 +179,11 @@ class Slot:
 
     def write_sector(self, offset, n):
         """Erases one sector and writes the first n bytes of the scratch buffer to it."""
-        for i in range(n, (n + _MARK - 1) // _MARK * _MARK):
-            self._buf[i] = 0xFF
+        for i in range(n, len(self.buf)):
+            self.buf[i] = 0xFF
         self._flash.erase(offset, self._flash.sector)
-        self._flash.write(offset, self._buf, (n + _MARK - 1) // _MARK * _MARK)
+        self._flash.write(offset, self.buf, len(self.buf))
 
     def read_sector(self, offset):
         """Reads one sector into the scratch buffer."""
-        self._flash.read(offset, self._buf)
+        self._flash.read(offset, self.buf)

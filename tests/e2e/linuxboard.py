@@ -12,17 +12,61 @@ from pathlib import Path
 SECTOR = 0x1000
 
 
-class LinuxBoard:
+class Console:
+    """What a board says, line by line, and what its flash file holds. A board has `flash`, the path of that file."""
+
+    def __init__(self, on_line):
+        self.log = []
+        self._on_line = on_line
+        self._seen = 0
+
+    def heard(self, raw):
+        """Takes one line that the board said."""
+        line = raw.decode(errors="replace").rstrip()
+        while line.startswith("# "):
+            line = line[2:]
+        self.log.append(line)
+        if self._on_line:
+            self._on_line(line)
+
+    def expect(self, pattern, timeout_s=30):
+        """Waits for a line that matches, after the last one that was expected; returns the match."""
+        end = time.monotonic() + timeout_s
+        while True:
+            while self._seen < len(self.log):
+                found = re.search(pattern, self.log[self._seen])
+                self._seen += 1
+                if found:
+                    return found
+            if time.monotonic() > end:
+                raise AssertionError(f"the board never said {pattern!r}:\n" + "\n".join(self.log[-40:]))
+            time.sleep(0.01)
+
+    def marks(self, slot):
+        """The kinds of the marks in a slot's trailer, in order (SPEC.md section 2). slot: an Area."""
+        with self.flash.open("rb") as flash:
+            flash.seek(slot.end - SECTOR)
+            trailer = flash.read(SECTOR)
+        places = (trailer[i : i + 16] for i in range(0, SECTOR, 16))
+        return "".join(chr(p[0]) for p in places if zlib.crc32(p[:12]).to_bytes(4, "little") == p[12:])
+
+    def wait_for_marks(self, slot, pattern, timeout_s=30):
+        """Waits until all of the trailer's kinds match."""
+        end = time.monotonic() + timeout_s
+        while not re.fullmatch(pattern, self.marks(slot)):
+            if time.monotonic() > end:
+                raise AssertionError(f"no marks {pattern} but {self.marks(slot)}")
+
+
+class LinuxBoard(Console):
     """second_boot: the program. folder: the board's own; image: what an esptool would have flashed into slot A."""
 
     def __init__(self, second_boot, folder, image, flash_size=0x400000, on_line=None):
+        super().__init__(on_line)
         self.folder = Path(folder)
         self.flash = self.folder / "flash.bin"
-        self.log = []
         self._second_boot = str(second_boot)
-        self._on_line = on_line
         self._process = None
-        self._seen = 0
         self.folder.mkdir(parents=True, exist_ok=True)
         data = Path(image).read_bytes()
         self.flash.write_bytes(data + b"\xff" * (flash_size - len(data)))
@@ -41,45 +85,12 @@ class LinuxBoard:
 
     def _read(self, stream):
         for raw in stream:
-            line = raw.decode(errors="replace").rstrip()
-            while line.startswith("# "):
-                line = line[2:]
-            self.log.append(line)
-            if self._on_line:
-                self._on_line(line)
+            self.heard(raw)
 
     def type(self, line):
         """Types one line at the prompt."""
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
-
-    def expect(self, pattern, timeout_s=30):
-        """Waits for a line that matches, after the last one that was expected; returns the match."""
-        end = time.monotonic() + timeout_s
-        while True:
-            while self._seen < len(self.log):
-                found = re.search(pattern, self.log[self._seen])
-                self._seen += 1
-                if found:
-                    return found
-            if time.monotonic() > end:
-                raise AssertionError(f"the board never said {pattern!r}:\n" + "\n".join(self.log[-40:]))
-            time.sleep(0.01)
-
-    def marks(self, slot):
-        """The kinds of the marks in a slot's trailer, in order (SPEC.md section 2). slot: (offset, size)."""
-        with self.flash.open("rb") as flash:
-            flash.seek(slot[0] + slot[1] - SECTOR)
-            trailer = flash.read(SECTOR)
-        places = (trailer[i : i + 16] for i in range(0, SECTOR, 16))
-        return "".join(chr(p[0]) for p in places if zlib.crc32(p[:12]).to_bytes(4, "little") == p[12:])
-
-    def wait_for_marks(self, slot, pattern, timeout_s=30):
-        """Waits until all of the trailer's kinds match."""
-        end = time.monotonic() + timeout_s
-        while not re.fullmatch(pattern, self.marks(slot)):
-            if time.monotonic() > end:
-                raise AssertionError(f"no marks {pattern} but {self.marks(slot)}")
 
     def cut(self):
         """Power is lost: nothing of the process gets another instruction."""
