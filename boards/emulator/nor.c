@@ -242,8 +242,10 @@ static void cut_program(nor_t *s, uint32_t offset, uint8_t *now, const uint8_t *
     }
 }
 
-// Why the chip or its driver would not even begin, or NOR_OK.
+// Why the chip or its driver would not even begin, or NOR_OK. Who programs over cells that a cut left between two states
+// breaks no rule: they may have read as blank.
 static int may_program(const nor_t *s, uint32_t offset, const uint8_t *now, const uint8_t *in, uint32_t n) {
+    const int blamed = s->strict && !nor_scarred(s, offset, n);
     if (is_guarded(s, offset, n)) {
         uint32_t unit = s->geometry.guarded_unit;
         if (offset % unit || n % unit) {
@@ -251,11 +253,11 @@ static int may_program(const nor_t *s, uint32_t offset, const uint8_t *now, cons
         }
         for (uint32_t i = 0; i < n; i += unit) {
             if (!all_are(now + i, unit, 0xff) && !all_are(in + i, unit, 0)) {
-                return s->strict ? NOR_E_BITS : NOR_E_BROKEN;
+                return blamed ? NOR_E_BITS : NOR_E_BROKEN;
             }
         }
     }
-    for (uint32_t i = 0; s->strict && i < n; i++) {
+    for (uint32_t i = 0; blamed && i < n; i++) {
         if ((now[i] & in[i]) != in[i]) {
             return NOR_E_BITS;
         }
