@@ -456,7 +456,7 @@ static void test_image_with_a_counter_below_the_confirmed_does_not_start(void) {
 static void test_slot_with_an_unreadable_trailer_starts_if_it_verifies(void) {
     blank();
     put_image(A, IMAGE(image_counter5));
-    chip.nor.unreadable = (struct nor_range){SLOT_BYTES - SECTOR, 16};
+    chip.nor.unreadable = (struct nor_range){SLOT_BYTES - SECTOR, SECTOR};
     check_starts(A, OTA_BOOT_VERIFIED);
 }
 

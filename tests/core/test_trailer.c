@@ -192,8 +192,21 @@ static void test_full_trailer_is_told_and_nothing_written_behind_it(void) {
 
 static void test_flash_that_cannot_be_read_is_told(void) {
     blank();
-    chip.nor.unreadable = (struct nor_range){END - 16, 16};
+    chip.nor.unreadable = (struct nor_range){END - SECTOR, SECTOR};
     CHECK_EQUAL(ota_trailer_read(&t, &io, END), OTA_E_FLASH);
+}
+
+static void test_place_that_cannot_be_read_is_passed_over(void) {
+    blank();
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_EQUAL(append('C', 0, 7, 1), OTA_OK);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        chip.nor.unreadable = (struct nor_range){END - SECTOR + i * OTA_MARK_BYTES + 8, 8};
+        CHECK_EQUAL(ota_trailer_read(&t, &io, END), OTA_OK);
+        CHECK_EQUAL(t.complete, i < 3 ? 2 : 3);
+        CHECK_EQUAL(t.next, i < 3 ? 3 : 4); // not to be written over either
+    }
 }
 
 static void test_torn_mark_never_tells_another_thing(void) {
@@ -225,6 +238,7 @@ int main(void) {
     RUN(test_place_that_cannot_be_read_back_is_left);
     RUN(test_full_trailer_is_told_and_nothing_written_behind_it);
     RUN(test_flash_that_cannot_be_read_is_told);
+    RUN(test_place_that_cannot_be_read_is_passed_over);
     RUN(test_torn_mark_never_tells_another_thing);
     puts("test_trailer passed");
     return 0;
