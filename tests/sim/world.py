@@ -9,11 +9,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 
 import otacore
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+from mpota import image, keys, patching
 
 
 @dataclass(frozen=True)
@@ -36,28 +38,47 @@ PARTS = {
 }
 
 # Bytes of the payload, and sectors of 4 KiB a slot has.
-SIZES = {"tiny": (100, 2), "small": (8600, 5), "full": (600_000, 190)}
+SIZES = {"tiny": (100, 3), "small": (8600, 5), "full": (600_000, 190)}
 
-VERSIONS = {"1.0.0": (1, "test-rsa2048"), "1.1.0": (2, "test-rsa2048"), "1.2.0": (3, "test-rsa2048"), "foreign": (4, "test-rsa2048-foreign")}
+KEY, FOREIGN = "test-rsa2048", "test-rsa2048-foreign"
+# name: version, security counter, signer. 1.1.9 is 1.0.0 with a few changes, and what the patch makes of it.
+IMAGES = {
+    "1.0.0": ("1.0.0", 1, KEY), "1.1.0": ("1.1.0", 2, KEY), "1.1.9": ("1.1.9", 2, KEY), "1.2.0": ("1.2.0", 3, KEY),
+    "foreign": ("1.1.5", 4, FOREIGN),
+}
+PATCH = ("patch", "1.0.0", "1.1.9")  # name, base, result
 
 
 def payload(name, size):
-    return random.Random(name).randbytes(size + 13 * len(VERSIONS) - 13 * list(VERSIONS).index(name))
+    if name == PATCH[2]:
+        base = bytearray(payload(PATCH[1], size))
+        base[size // 3 : size // 3] = b"eleven more"
+        base[size // 2] ^= 1
+        return bytes(base)
+    return random.Random(name).randbytes(size - 13 * list(IMAGES).index(name))
 
 
 def digestsign(digest):
     return base64.b64encode(otacore.private_key().sign(digest, padding.PKCS1v15(), hashes.SHA256())).decode()
 
 
-def offer(folder, name, size):
-    counter, key = VERSIONS[name]
-    version = "1.1.5" if name == "foreign" else name
-    data = otacore.image(payload(name, size), key=key, counter=counter, version=version)
-    file = folder / f"{name}.img"
-    file.write_bytes(data)
+def offer(folder, name, version, data, genuine, patch=0):
+    (folder / f"{name}.img").write_bytes(data)
     digest = hashlib.sha256(data).digest()
-    return {"file": file.name, "version": version, "digest": digest.hex(), "digestsign": digestsign(digest), "patch": 0,
-            "genuine": key == "test-rsa2048"}
+    return {"file": f"{name}.img", "version": version, "digest": digest.hex(), "digestsign": digestsign(digest), "patch": patch,
+            "genuine": genuine}
+
+
+def offers(folder, size):
+    made, found = {}, {}
+    for name, (version, counter, key) in IMAGES.items():
+        made[name] = otacore.image(payload(name, size), key=key, counter=counter, version=version)
+        found[name] = offer(folder, name, version, made[name], key == KEY)
+    name, base, result = PATCH
+    bare = patching.make(made[base], made[result], "raw", 8192)
+    signed = patching.wrap(bare, image.parse(made[result], result), keys.load_private(otacore.KEYS / f"{KEY}.pem"))
+    found[name] = offer(folder, name, result, signed, True, 1)
+    return found
 
 
 def make(folder, part, size):
@@ -70,7 +91,7 @@ def make(folder, part, size):
         "part": {"name": part, "sector": p.sector, "command": p.command, "guarded_unit": p.guarded_unit,
                  "raw_trailers": int(p.raw_trailers), "slot_bytes": sectors * 4096, "errno": p.errno},
         "key": otacore.public_der().hex(), "vendor_id": vendor_id.hex(), "class_id": class_id.hex(),
-        "offers": {name: offer(folder, name, payload_size) for name in VERSIONS},
+        "offers": offers(folder, payload_size),
     }
     (folder / "world.json").write_text(json.dumps(world))
     return folder

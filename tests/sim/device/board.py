@@ -38,6 +38,7 @@ class Driver:
 
 class Board:
     has_tls = False
+    patch_state = 8192
 
     def __init__(self, world, active):
         size = world.part["slot_bytes"]

@@ -32,11 +32,13 @@ class Life:
     def run(self):
         for chapter in self._scenario.chapters:
             self._chapter = chapter
-            self.server.tell(self._world.offers[chapter.offer] if chapter.offer else None)
+            offer = self._world.offers[chapter.offer] if chapter.offer else None
+            self.server.tell(offer)
+            _sim.patch_area(self._world.patch_offset(offer))
             if chapter.setup:
                 chapter.setup(self.server)
             self._until_end()
-            if self.server.offer and self.server.ranges and not chapter.setup:
+            if self.server.offer and self.server.ranges and not self.server.lied:
                 self.oracle.fetched(self.server, self.server.offer.size)
         self._later()
 

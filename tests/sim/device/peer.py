@@ -28,6 +28,7 @@ class Server:
         self.ranges = True
         self.drops = []
         self.corrupt = 0
+        self.lied = False
         self.informed = None  # version of the last inform
         self.failures = []  # (step, code) reported
         self.delivered = 0  # artifact bytes the device has got, highest offset
@@ -38,6 +39,7 @@ class Server:
         """Offers an artifact from now on."""
         self.offer = offer
         self.failures = []
+        self.lied = False
         self.delivered = self.repeated = 0
 
     def told(self, topic, payload):
@@ -84,6 +86,7 @@ class Server:
             self.repeated = max(self.repeated, self.delivered - start)
         if self.corrupt:
             self.corrupt -= 1
+            self.lied = True
             data = bytearray(data)
             data[len(data) // 2] ^= 0x20
         head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\nETag: \"%s\"\r\n" % (
@@ -103,7 +106,7 @@ class socket:
         self._in = bytearray()
         self._out = []  # [bytes-like, position, artifact offset or None]
         self._mqtt = False
-        self._closed = False
+        self._lost = False
 
     def settimeout(self, seconds):
         pass
@@ -117,7 +120,7 @@ class socket:
         self._mqtt = address[1] != _HTTP_PORT
 
     def close(self):
-        self._closed = True
+        pass
 
     def write(self, data):
         self._in.extend(data)
@@ -149,18 +152,20 @@ class socket:
                 if part[2] is not None:
                     server.delivered = max(server.delivered, part[2] + part[1])
                 return n
-            self._out.pop(0)
+            if not self._lost:
+                self._out.pop(0)
         if self._mqtt:
             clock.sleep_ms(_WAIT_MS)
             return None
         return 0
 
     def _until_drop(self, at, n):
+        if self._lost:
+            raise OSError(_ECONNRESET)
         for drop in server.drops:
             if at <= drop < at + n:
-                if at == drop:
-                    server.drops.remove(drop)
-                    raise OSError(_ECONNRESET)
+                server.drops.remove(drop)
+                self._lost = True
                 return drop - at
         return n
 

@@ -44,6 +44,7 @@ SECOND = Chapter("1.2.0", "1.2.0")
 SCENARIOS = {
     "image": Scenario(Chapter("1.1.0", "1.1.0")),
     "twice": Scenario(Chapter("1.1.0", "1.1.0"), SECOND),
+    "patch": Scenario(Chapter("patch", "1.1.9"), SECOND),
     "hang": Scenario(Chapter("1.1.0", "1.0.0", "hang", (1090,)), SECOND),
     "gives-up": Scenario(Chapter("1.1.0", "1.0.0", "gives up", (1091, 1090)), SECOND),
     "lossy": Scenario(Chapter("1.1.0", "1.1.0", setup=_lossy)),

@@ -32,3 +32,10 @@ class World:
         self.vendor_id = binascii.unhexlify(fields["vendor_id"])
         self.class_id = binascii.unhexlify(fields["class_id"])
         self.offers = {name: Offer(folder, name, f) for name, f in fields["offers"].items()}
+
+    def patch_offset(self, offer):
+        """Where in a slot a patch lies, or 0."""
+        sector = self.part["sector"]
+        if not offer or not offer.patch:
+            return 0
+        return self.part["slot_bytes"] - sector - (offer.size + sector - 1) // sector * sector

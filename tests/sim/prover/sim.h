@@ -62,7 +62,7 @@ struct sim_api {
     // Power on: the second boot from its first instruction. `console` is what a person sends by YMODEM, or NULL.
     int (*boot)(bool suspicious, const uint8_t *console, uint32_t n, struct sim_choice *choice);
     bool (*matches)(uint32_t offset, const uint8_t *bytes, uint32_t n);
-    void (*patch_area)(uint32_t offset); // artifact data at and above it is a patch; 0: there is none
+    void (*patch_area)(uint32_t offset); // what lies in a slot below it is made by install; 0: no patch
     void (*fault)(uint32_t what, uint32_t a, uint32_t b);
     // Where the life is: operations so far, what the running slot suffered, and the cuts as text.
     uint32_t (*operations)(void);

@@ -201,7 +201,7 @@ static enum sim_phase phase_of_mark(uint8_t kind) {
 }
 
 static enum sim_phase phase_of_data(uint32_t offset) {
-    return patch_from != 0 && offset < patch_from ? SIM_INSTALL : SIM_FETCH;
+    return offset % slot_bytes < patch_from ? SIM_INSTALL : SIM_FETCH;
 }
 
 // The state that counts is the one after the cut.
