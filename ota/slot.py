@@ -15,6 +15,7 @@ PATCH = const(1)
 _MARK = const(16)
 _STEPS = const(64)
 _ATTEMPTS = const(4)
+_MENDS = const(3)
 _STARTED = const(0x53)  # "S"
 _PROGRESS = const(0x50)  # "P"
 _COMPLETE = const(0x43)  # "C"
@@ -131,17 +132,22 @@ class Slot:
         self.load()
 
     def mend(self):
-        """Writes the second copy of a mark of which only one is left (SPEC.md section 2). One copy counts too."""
-        try:
-            if self._complete == 1:
-                self._append_complete(self.sequence, self.counter, 1)
-            if self._confirmed == 1:
-                self._append(_CONFIRMED, 0, 0, _NO_TAIL, 1)
-            if self._rejected == 1:
-                self._append(_REJECTED, 0, self.reason, _NO_TAIL, 1)
-        except OSError:
-            pass
-        self.load()
+        """Writes the second copy of a mark of which only one is left (SPEC.md section 2). One copy counts too.
+
+        Read again only after a write: a mark that reads differently every time must not be found now and never mended."""
+        for _ in range(_MENDS):
+            if not (self._complete == 1 or self._confirmed == 1 or self._rejected == 1):
+                return
+            try:
+                if self._complete == 1:
+                    self._append_complete(self.sequence, self.counter, 1)
+                if self._confirmed == 1:
+                    self._append(_CONFIRMED, 0, 0, _NO_TAIL, 1)
+                if self._rejected == 1:
+                    self._append(_REJECTED, 0, self.reason, _NO_TAIL, 1)
+            except OSError:
+                return
+            self.load()
 
     def _append_complete(self, sequence, counter, copies):
         tail = bytes((counter & 255, counter >> 8 & 255, counter >> 16 & 255, counter >> 24, 0, 0))
