@@ -52,7 +52,8 @@ otaapp@linuxhost: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys
 	    > $(LINUXHOST)/build.log 2>&1 || { tail -n 20 $(LINUXHOST)/build.log >&2; false; }
 	@$(CC) -std=gnu99 -Os -Wall -Wextra -Wno-unused-parameter -Werror -o $(basename $(OUT)).second_boot \
 	    -I$(LINUXHOST)/gen -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
-	    ota/second_boot/linuxhost.c $(LINUXHOST)/gen/boot_config.c boards/linuxhost/hostflash.c boards/emulator/nor.c $(CORE_C)
+	    ota/second_boot/linuxhost.c $(LINUXHOST)/gen/boot_config.c boards/linuxhost/hostflash.c \
+	    boards/emulator/nor.c boards/emulator/norchip.c $(CORE_C)
 	@$(VENV)/mpota image build $(LINUXHOST)/micropython/firmware $(OUT) --board linuxhost --product $(PRODUCT) \
 	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
 

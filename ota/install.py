@@ -57,11 +57,18 @@ class Install:
         for i in range(n, len(self._buf)):
             self._buf[i] = 0xFF
         for part in self._parts:
-            self._active.read(offset, self._compare)
-            if self._compare != part:
+            if not self._holds(offset, part):
                 self._inactive.write_sector(offset // len(self._buf) * len(self._buf), n)
                 return
             offset += _COMPARE
+
+    def _holds(self, offset, part):
+        """True if flash holds these bytes. What a cut left there may not even be readable."""
+        try:
+            self._active.read(offset, self._compare)
+        except OSError:
+            return False
+        return self._compare == part
 
     def _check_base(self, size, expected):
         """The base must be the running image, byte for byte, before the first sector is written."""

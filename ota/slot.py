@@ -15,6 +15,7 @@ PATCH = const(1)
 _MARK = const(16)
 _STEPS = const(64)
 _ATTEMPTS = const(4)
+_MENDS = const(3)
 _STARTED = const(0x53)  # "S"
 _PROGRESS = const(0x50)  # "P"
 _COMPLETE = const(0x43)  # "C"
@@ -47,7 +48,7 @@ class Slot:
 
     def load(self):
         """Reads the trailer from flash."""
-        self._flash.read(self.trailer, self.buf)
+        self._read_trailer()
         (
             self._next,
             self._started,
@@ -131,14 +132,22 @@ class Slot:
         self.load()
 
     def mend(self):
-        """Writes the second copy of a mark of which only one is left (SPEC.md section 2)."""
-        if self._complete == 1:
-            self._append_complete(self.sequence, self.counter, 1)
-        if self._confirmed == 1:
-            self._append(_CONFIRMED, 0, 0, _NO_TAIL, 1)
-        if self._rejected == 1:
-            self._append(_REJECTED, 0, self.reason, _NO_TAIL, 1)
-        self.load()
+        """Writes the second copy of a mark of which only one is left (SPEC.md section 2). One copy counts too.
+
+        Read again only after a write: a mark that reads differently every time must not be found now and never mended."""
+        for _ in range(_MENDS):
+            if not (self._complete == 1 or self._confirmed == 1 or self._rejected == 1):
+                return
+            try:
+                if self._complete == 1:
+                    self._append_complete(self.sequence, self.counter, 1)
+                if self._confirmed == 1:
+                    self._append(_CONFIRMED, 0, 0, _NO_TAIL, 1)
+                if self._rejected == 1:
+                    self._append(_REJECTED, 0, self.reason, _NO_TAIL, 1)
+            except OSError:
+                return
+            self.load()
 
     def _append_complete(self, sequence, counter, copies):
         tail = bytes((counter & 255, counter >> 8 & 255, counter >> 16 & 255, counter >> 24, 0, 0))
@@ -164,14 +173,32 @@ class Slot:
                 return
         raise OSError(_E_FLASH)
 
+    def _read_trailer(self):
+        """Fills the scratch buffer. A place that cannot be read (ECC) is no mark, but one that _forget zeroes."""
+        try:
+            self._flash.read(self.trailer, self.buf)
+            return
+        except OSError:
+            pass
+        view = memoryview(self.buf)
+        for place in range(0, len(self.buf), _MARK):
+            try:
+                self._flash.read(self.trailer + place, view[place : place + _MARK])
+            except OSError:
+                for i in range(place, place + _MARK):
+                    self.buf[i] = _COMPLETE
+
     def _forget(self):
         """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""
-        self._flash.read(self.trailer, self.buf)
+        self._read_trailer()
         for i in range(_MARK):
             self._mark[i] = 0
         for place in range(0, self._flash.sector, _MARK):
             if self.buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
-                self._flash.write(self.trailer + place, self._mark, _MARK)
+                try:
+                    self._flash.write(self.trailer + place, self._mark, _MARK)
+                except OSError:
+                    pass  # the erase that follows is what counts
 
     def floor(self):
         """The security counter below which nothing may be installed."""
