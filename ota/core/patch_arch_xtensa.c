@@ -1,9 +1,12 @@
 // Xtensa LX106: CALL0 and L32R, found by walking from instruction to instruction.
 // SPDX-License-Identifier: MIT
 #include "patch_model.h"
+#include <stdlib.h>
 
 static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
-    return s->phase * 16u + (b[0] & 15u);
+    static int m = -1; if (m < 0) m = getenv("CM") ? atoi(getenv("CM")) : 1;
+    if (m == 0) return s->phase * 16u + (b[0] & 15u);
+    return s->phase == 0 ? b[0] & 15u : s->phase == 2 ? 32u + (s->last & 15u) : 16u + (s->last >> 4);
 }
 
 // The phase is the number of bytes left in the instruction: narrow ones are those with a low nibble from 8.
@@ -51,4 +54,15 @@ static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32
     return true;
 }
 
-const struct patch_arch patch_xtensa = {classify, advance, find, place};
+// MOVI.
+static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    *value = (b[1] & 15u) << 8 | b[2];
+    return s->phase == 0 && (b[0] & 15) == 2 && b[1] >> 4 == 10 ? 3 : 0;
+}
+
+static void load(uint8_t *b, uint32_t value) {
+    b[1] = (uint8_t)((b[1] & 0xf0) | value >> 8);
+    b[2] = (uint8_t)value;
+}
+
+const struct patch_arch patch_xtensa = {classify, advance, find, place, constant, load};

@@ -28,6 +28,32 @@ int patch_flag(struct patch_state *s, const struct ota_patch_io *io, uint32_t *f
     return bit;
 }
 
+int FH = 10, FSH = 4, FGATE = 24;
+#include <stdlib.h>
+// A flag that a hashed context may make more likely to be 1, never less.
+int patch_raised_flag(struct patch_state *s, const struct ota_patch_io *io, uint32_t *f, uint32_t context, int want) {
+    static int init; if (!init) { init = 1; if (getenv("FH")) FH = atoi(getenv("FH")); if (getenv("FSH")) FSH = atoi(getenv("FSH")); if (getenv("FGATE")) FGATE = atoi(getenv("FGATE"));}
+    uint32_t p = *f >> 10, n = *f & 1023;
+    uint32_t p16 = p >> 6;
+    uint16_t *u = patch_pool(s, s->at_flags) + (context * 0x9e3779b1u >> (32 - FH));
+    uint32_t q = *u >> 4;
+    uint32_t k = *u & 15;
+    if (q > (uint32_t)FGATE && q << 4 > p16) {
+        p16 += ((q << 4) - p16) * (uint32_t)FSH >> 3;
+    }
+    int bit = patch_code(s, io, p16 ? p16 : 1, want);
+    if (bit) {
+        p += ((0x3fffffu - p) >> 6) * rate[n] >> 10;
+        q += (4095 - q) * rate[k] >> 16;
+    } else {
+        p -= (p >> 6) * rate[n] >> 10;
+        q -= q * rate[k] >> 16;
+    }
+    *u = (uint16_t)(q << 4 | (k < 7 ? k + 1 : k));
+    *f = p << 10 | (n < FLAG_LIMIT ? n + 1 : n);
+    return bit;
+}
+
 // A node: 12 bits above a count in 4.
 static void adapt(uint16_t *t, int bit) {
     uint32_t p = *t >> 4, n = *t & 15u;

@@ -10,9 +10,9 @@ namespace {
 
 static double ev(const char *n, double d) { return getenv(n) ? atof(getenv(n)) : d; }
 // Bits, as encoding real pairs costs them.
-const double literal_cost = ev("LIT", 7.4), substitution_cost = ev("SUB", 10.5), hit_cost = ev("HIT", 0.04), end_cost = ev("END", 5);
+const double literal_cost = ev("LIT", 7.2), substitution_cost = ev("SUB", 10.5), hit_cost = ev("HIT", 0.04), end_cost = ev("END", 6);
 const double start_same = ev("SAME", 4), start_near = ev("NEAR", 10), start_far = ev("START", 17), start_farther = ev("START2", 20);
-const double site_hit = ev("OK", 0.3), site_first = ev("FIRST", 6), site_miss = ev("NEW", 19), site_by_bytes = 8, site_unlike = 2;
+const double site_hit = ev("OK", 0.3), site_first = ev("FIRST", 6), site_miss = ev("NEW", 16), site_by_bytes = 8, site_unlike = 2;
 const size_t most_paths = (size_t)ev("CAP", 200); // diagonals followed at a time
 
 } // namespace
@@ -39,8 +39,8 @@ Chooser::Chooser(const Job &j, const Sites &o, const Sites &n, const std::vector
     : job(j), old_sites(o), new_sites(n), seeds(s), fine(j.info), substitution(j.new_image.size() + 8, (float)substitution_cost) {}
 
 int32_t Chooser::region(uint32_t address) const {
-    uint32_t first = (fine.old_size >> 9) + 1;
-    if (address - fine.base < fine.old_size) {
+    uint32_t first = ((fine.old_size + PATCH_BEYOND) >> 9) + 1;
+    if (address - fine.base < fine.old_size + PATCH_BEYOND) {
         return (int32_t)((address - fine.base) >> 9);
     }
     for (uint32_t i = 0; i < fine.windows; i++) {
@@ -187,7 +187,7 @@ std::vector<Copy> Chooser::choose() {
 void Chooser::learn_displacements(const std::vector<Copy> &copies) {
     const size_t by_copy = 3, by_site = 6;
     std::vector<std::vector<std::pair<int32_t, int>>> seen;
-    uint32_t regions = (fine.old_size >> 9) + 2;
+    uint32_t regions = ((fine.old_size + PATCH_BEYOND) >> 9) + 2;
     for (uint32_t i = 0; i < fine.windows; i++) {
         regions += fine.window[i].size >> 9;
     }

@@ -56,7 +56,7 @@ void attempt(Job job, const std::vector<Copy> &copies, uint32_t budget, Bytes &b
 // For a set of model parts, the largest literal table that fits beside each table of displacements.
 void attempt_sizes(Job &job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
     uint8_t parts = job.info.model;
-    for (uint8_t shift = 7; shift <= 11; shift++) {
+    for (uint8_t shift = 6; shift <= 11; shift++) {
         job.info.region_shift = shift;
         for (uint8_t bits = 13; bits; bits--) {
             uint8_t n = bits == 1 ? 0 : bits;

@@ -9,8 +9,8 @@
 namespace {
 
 const uint32_t longest = 4096;   // matches are not measured further
-const uint32_t long_enough = (uint32_t)(getenv("LE") ? atoi(getenv("LE")) : 48); // inside a match that goes on for so long no other is looked for
-const int neighbours = getenv("NB") ? atoi(getenv("NB")) : 6;        // matches tried on either side of the best
+const uint32_t long_enough = (uint32_t)(getenv("LE") ? atoi(getenv("LE")) : 200); // inside a match that goes on for so long no other is looked for
+const int neighbours = getenv("NB") ? atoi(getenv("NB")) : 10;        // matches tried on either side of the best
 const uint32_t margin = getenv("MARGIN") ? atoi(getenv("MARGIN")) : 32;
 const uint32_t patience_limit = getenv("PAT") ? atoi(getenv("PAT")) : 64;
 
