@@ -72,7 +72,8 @@ void attempt_sizes(Job &job, const std::vector<Copy> &copies, uint32_t budget, B
 
 std::vector<Copy> choose_copies(Job &job) {
     Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, job.info);
-    std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), getenv("MINL") ? atoi(getenv("MINL")) : 6);
+    std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), getenv("MINL") ? atoi(getenv("MINL")) : 5);
+    add_pointer_seeds(seeds, job, old_sites, new_sites);
     Chooser chooser(job, old_sites, new_sites, seeds);
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;
