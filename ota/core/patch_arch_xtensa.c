@@ -1,12 +1,9 @@
 // Xtensa LX106: CALL0 and L32R, found by walking from instruction to instruction.
 // SPDX-License-Identifier: MIT
 #include "patch_model.h"
-#include <stdlib.h>
 
 static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
-    static int m = -1; if (m < 0) m = getenv("CM") ? atoi(getenv("CM")) : 1;
-    if (m == 0) return s->phase * 16u + (b[0] & 15u);
-    return s->phase == 0 ? b[0] & 15u : s->phase == 2 ? 32u + (s->last & 15u) : 16u + (s->last >> 4);
+    return s->phase * 16u + (b[0] & 15u);
 }
 
 // The phase is the number of bytes left in the instruction: narrow ones are those with a low nibble from 8.

@@ -132,21 +132,21 @@ static void copied(struct patch_state *s, uint32_t old, bool starts) {
     s->old_pos++;
 }
 
-static uint32_t *byte_flag(struct patch_state *s, const uint8_t *old) {
+// Whether the next byte is not the old one.
+static int byte_missed(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old) {
     uint32_t rc = patch_run_class(s);
+    int want = !patch_ask(io, PATCH_ASK_EQUAL, old, 1);
     if (s->info.model & PATCH_BY_CLASS) {
-        return &s->pool[rc * 48 + patch_arch(s)->classify(s, old)];
+        uint32_t class = patch_arch(s)->classify(s, old);
+        return patch_raised_flag(s, io, &s->pool[rc * 48 + class], class << 8 | old[0], want);
     }
-    return &s->pool[rc * 3 + s->phase];
+    return patch_flag(s, io, &s->pool[rc * 3 + s->phase], want);
 }
 
 static int byte_step(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old) {
     uint32_t o = old[0];
     bool starts = patch_half_starts(s);
-    uint32_t *f = byte_flag(s, old);
-    uint32_t context = patch_arch(s)->classify(s, old) * 256 + o;
-    int miss_ = s->info.model & PATCH_BY_CLASS ? patch_raised_flag(s, io, f, context, !patch_ask(io, PATCH_ASK_EQUAL, old, 1)) : patch_flag(s, io, f, !patch_ask(io, PATCH_ASK_EQUAL, old, 1));
-    if (!miss_) {
+    if (!byte_missed(s, io, old)) {
         patch_emit(s, o);
         patch_longer(s, 1);
         copied(s, o, starts);
@@ -154,7 +154,7 @@ static int byte_step(struct patch_state *s, const struct ota_patch_io *io, const
     }
     // A copy makes at least one byte: there is no end to code before.
     if (s->run || s->subs) {
-        f = &s->f_end[(at_most(s->subs, 3) * 3 + s->phase) * 6 + patch_run_class(s)];
+        uint32_t *f = &s->f_end[(at_most(s->subs, 3) * 3 + s->phase) * 6 + patch_run_class(s)];
         if (patch_flag(s, io, f, (int)patch_ask(io, PATCH_ASK_END, NULL, 0))) {
             patch_end_copy(s);
             return OTA_OK;
@@ -195,7 +195,7 @@ uint32_t patch_layout(struct patch_state *s) {
     struct ota_patch_info *h = &s->info;
     uint32_t trees = h->model & PATCH_BY_PHASE ? 3 * 256 : 256, bits = h->model & 15u, n = h->region_shift;
     s->at_flags = 2 * 6 * (h->model & PATCH_BY_CLASS ? 48 : 3);
-    s->at_literal = s->at_flags + (h->model & PATCH_BY_CLASS ? 1024 : 0);
+    s->at_literal = s->at_flags + (h->model & PATCH_BY_CLASS ? 1u << PATCH_FLAG_BITS : 0);
     s->at_sub = s->at_literal + trees;
     s->at_hash = s->at_sub + trees;
     s->at_half = s->at_hash + (bits ? 1u << bits : 0);
@@ -223,17 +223,17 @@ static void set32(uint32_t *f, uint32_t n, uint32_t p, uint32_t seen) {
 }
 
 void patch_model_init(struct patch_state *s) {
-    static const uint16_t first[6] = {16384, 4096, 1024, 512, 128, 32};
+    static const uint16_t first[6] = {12288, 3072, 768, 256, 64, 10};
     static const uint16_t trust[4] = {16384, 8192, 1024, 16384};
     uint32_t classes = s->info.model & PATCH_BY_CLASS ? 48 : 3;
     for (uint32_t i = 0; i < 6; i++) {
-        set32(s->pool + i * classes, classes, first[i], 4);
+        set32(s->pool + i * classes, classes, first[i], 8);
     }
     for (uint32_t i = 0; i < 24; i++) {
         set32(s->f_site + i * 8, 8, trust[i & 3], 3);
     }
     set32(s->f_half, 48, 16384, 3);
-    set32(s->f_half + 16, 4, 1024, 3);
+    set32(s->f_half + 16, 4, 1024, 3); // a constant that was never renumbered
     set32(s->f_half_bytes, 3, 16384, 2);
     set32(s->f_keep, 12, 16384, 2);
     set32(s->f_end, 72, 16384, 2);
@@ -243,7 +243,7 @@ void patch_model_init(struct patch_state *s) {
     set16(&s->n_offset, sizeof s->n_offset + sizeof s->n_shift + sizeof s->n_half);
     set16(patch_pool(s, s->at_literal), 2 * (s->at_half - s->at_literal));
     for (uint32_t i = 0; i < s->at_literal - s->at_flags; i++) {
-        patch_pool(s, s->at_flags)[i] = 4 << 4 | 1;
+        patch_pool(s, s->at_flags)[i] = 0x41;
     }
     memset(patch_pool(s, s->at_half), 0, 2 * (s->at_table - s->at_half + s->regions));
     memset(s->lines, 0, sizeof s->lines);

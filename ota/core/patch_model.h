@@ -15,7 +15,7 @@
 #define PATCH_BEYOND 4096u // addresses so far behind the image's end still belong to it
 #define PATCH_LINES 256u
 #define PATCH_HALVES 512u
-#define HSH 3
+#define PATCH_FLAG_BITS 10u
 
 // Bits of info.model above the four of literal_bits.
 #define PATCH_BY_PHASE 0x10u // byte trees of their own for each place in an instruction

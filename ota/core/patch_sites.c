@@ -95,7 +95,6 @@ void patch_fill(struct patch_state *s, uint32_t n) {
     }
 }
 
-extern void dbg_site(struct patch_state *s, const struct patch_guess *g, uint32_t conf, int kept);
 static int emit_site(struct patch_state *s, const struct patch_site *site, const uint8_t *b) {
     for (uint32_t i = 0; i < site->size; i++) {
         patch_emit(s, b[i]);
@@ -109,7 +108,7 @@ static int emit_site(struct patch_state *s, const struct patch_site *site, const
 // ---- renumbered small numbers: displacement in the high byte, confidence 0..3 in the low one
 
 static uint16_t *half_entry(struct patch_state *s, uint32_t half) {
-    return patch_pool(s, s->at_half) + (half >> HSH);
+    return patch_pool(s, s->at_half) + (half >> 3);
 }
 
 // Where a number of 16 bits may stand: at an even address, or behind an opcode of MicroPython that has one.
@@ -119,7 +118,7 @@ bool patch_half_starts(const struct patch_state *s) {
 
 void patch_learn_half(struct patch_state *s, uint32_t old_half, uint32_t new_half) {
     int32_t d = (int32_t)(new_half - old_half);
-    if (!d || old_half >= PATCH_HALVES << HSH || d < -127 || d > 127) {
+    if (!d || old_half >= PATCH_HALVES * 8 || d < -127 || d > 127) {
         return;
     }
     uint16_t *e = half_entry(s, old_half);
@@ -184,7 +183,7 @@ static bool find_half(struct patch_state *s, struct patch_site *site, const uint
     site->type = PATCH_HALF;
     site->size = 2;
     site->target = ota_get_le16(b);
-    return site->target < (PATCH_HALVES << HSH) && *half_entry(s, site->target) & 3u && patch_half_starts(s);
+    return site->target < PATCH_HALVES * 8 && *half_entry(s, site->target) & 3u && patch_half_starts(s);
 }
 
 bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
@@ -304,10 +303,10 @@ int patch_code_site(struct patch_state *s, const struct ota_patch_io *io, const 
     bool same = !memcmp(moved, g.old, 4);
     bool kept = type == PATCH_WORD && *g.entry & KEPT && !same;
     const uint8_t *first = kept ? g.old : moved, *second = kept ? moved : g.old;
+    // Words below 64 KiB may well be plain integers: they have a history and flags of their own.
     bool small = type == PATCH_WORD && site->target < 0x10000;
-    uint8_t *history = &s->history[small ? 5 : type];
-    uint32_t group = type + (kept ? 3u : 0) + (small ? 4u : 0);
-    group = type == PATCH_WORD ? (kept ? 1 : 0) + (small ? 2 : 0) : 3 + type;
+    uint8_t *history = &s->history[small ? PATCH_NO_SITE : type];
+    uint32_t group = type == PATCH_WORD ? kept + 2u * small : 3 + type;
     uint32_t *f = &s->f_site[((group * 4 + confidence) * 4 + (*history & 3u)) * 2 + same];
     int miss = patch_flag(s, io, f, !patch_ask(io, PATCH_ASK_EQUAL, first, site->size));
     *history = (uint8_t)(*history << 1 | miss);
@@ -317,9 +316,6 @@ int patch_code_site(struct patch_state *s, const struct ota_patch_io *io, const 
         }
         return emit_site(s, site, first);
     }
-#ifdef OTA_PATCH_ENCODER
-    dbg_site(s, &g, confidence, kept);
-#endif
     if (!same && patch_flag(s, io, &s->f_keep[type * 4 + confidence], (int)patch_ask(io, PATCH_ASK_EQUAL, second, site->size))) {
         s->run = 0;
         if (kept) {

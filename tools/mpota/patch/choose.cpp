@@ -8,12 +8,11 @@
 
 namespace {
 
-static double ev(const char *n, double d) { return getenv(n) ? atof(getenv(n)) : d; }
 // Bits, as encoding real pairs costs them.
-const double literal_cost = ev("LIT", 7.2), substitution_cost = ev("SUB", 10.5), hit_cost = ev("HIT", 0.04), end_cost = ev("END", 6);
-const double start_same = ev("SAME", 4), start_near = ev("NEAR", 10), start_far = ev("START", 17), start_farther = ev("START2", 20);
-const double site_hit = ev("OK", 0.3), site_first = ev("FIRST", 10), site_miss = ev("NEW", 16), site_zero = ev("ZERO", 2), site_again = ev("AGAIN", 6), site_by_bytes = 8, site_unlike = 2;
-const size_t most_paths = (size_t)ev("CAP", 200); // diagonals followed at a time
+const double literal_cost = 7.2, substitution_cost = 10.5, hit_cost = 0.04, end_cost = 6;
+const double start_same = 4, start_near = 10, start_far = 17, start_farther = 20;
+const double site_hit = 0.3, site_first = 10, site_miss = 16, site_zero = 2, site_again = 6, site_by_bytes = 8, site_unlike = 2;
+const size_t most_paths = 200; // diagonals followed at a time
 
 } // namespace
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <cstdio>
 #include <cstdlib>
 
 namespace {
@@ -138,20 +137,14 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
     return memcmp(loaded, b, g.site->size) ? PATCH_NO_SHIFT : value;
 }
 
-double dcost[16]; long dcnt[16]; int dcat;
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
     uint32_t at = state->new_pos;
     byte_asked = false;
-    int was = dcat;
-    dcat = q == PATCH_ASK_EQUAL ? (n == 1 ? 0 : was == 8 || (was == 11 ) ? 11 : 1) : q == PATCH_ASK_BYTE ? (state->copying ? 2 : 3) : 2 + q;
-    if (q == PATCH_ASK_END && n == 7) dcat = 11;
-    dcnt[dcat]++;
     switch (q) {
     case PATCH_ASK_EQUAL:
         return at < copy_end && at + n <= job.new_image.size() && !memcmp(&job.new_image[at], p, n);
     case PATCH_ASK_BYTE:
         byte_asked = state->copying;
-        if (byte_asked && getenv("SUBS") && cost) fprintf(stderr, "S np %x op %x raw %d old %02x new %02x d %d before %02x%02x | %08x %08x\n", at, state->old_pos, state->raw, job.old_image[state->old_pos], job.new_image[at], (int8_t)(job.new_image[at] - job.old_image[state->old_pos]), state->before, state->last, ota_get_le32(&job.old_image[state->old_pos & ~3u]), ota_get_le32(&job.new_image[at & ~3u]));
         return job.new_image[at];
     case PATCH_ASK_START:
         return starts();
@@ -183,7 +176,6 @@ int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
 
 extern "C" int patch_code(patch_state *, const ota_patch_io *io, uint32_t p, int want) {
     auto *e = static_cast<Encoder *>(io->ctx);
-    dcost[dcat] -= std::log2(want ? p / 65536.0 : 1 - p / 65536.0);
     if (e->byte_asked && e->cost) {
         (*e->cost)[e->state->new_pos] -= (float)std::log2(want ? p / 65536.0 : 1 - p / 65536.0);
     }
@@ -205,21 +197,11 @@ Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float>
     if (cost) {
         cost->assign(job.new_image.size() + 8, 0);
     }
-    ota_patch_io io = {&e, read_old}; extern void dbg_set(void *); dbg_set(&e);
+    ota_patch_io io = {&e, read_old};
     while (s->new_pos < job.new_image.size()) {
         if (patch_step(s, &io) < 0) {
             return {};
         }
     }
-    Bytes rr = e.coder.finish();
-    if (getenv("CAT")) { const char *nm[] = {"byte", "site/keep", "sub", "lit", "start", "offset", "reach", "end/alt", "shift/alt", "half", "x", "alt"}; for (int i = 0; i < 12; i++) fprintf(stderr, "%s %ld:%.0f  ", nm[i], dcnt[i], dcost[i] / 8); fprintf(stderr, " copies %zu total %zu\n", copies.size(), rr.size()); memset(dcost, 0, sizeof dcost); memset(dcnt, 0, sizeof dcnt); }
-    return rr;
+    return e.coder.finish();
 }
-
-static Encoder *dbg_e;
-extern "C" void dbg_site(patch_state *s, const patch_guess *g, uint32_t conf, int kept) {
-    if (!getenv("SITES")) return;
-    Encoder *e = dbg_e; uint32_t at = s->new_pos; (void)conf;
-    fprintf(stderr, "T %d np %x op %x shift %d target %x d %d conf %u kept %d old %08x new %08x\n", g->site->type, at, s->old_pos, (int)(at - s->old_pos), g->site->target, g->d, conf, kept, ota_get_le32(g->old), ota_get_le32(&e->job.new_image[at]));
-}
-void dbg_set(void *p) { dbg_e = (Encoder *)p; }

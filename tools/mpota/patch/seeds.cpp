@@ -3,17 +3,16 @@
 #include "encoder.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <unordered_map>
 
 namespace {
 
 const uint32_t longest = 4096;   // matches are not measured further
-const uint32_t long_enough = (uint32_t)(getenv("LE") ? atoi(getenv("LE")) : 200); // inside a match that goes on for so long no other is looked for
-const int neighbours = getenv("NB") ? atoi(getenv("NB")) : 10;        // matches tried on either side of the best
-const uint32_t margin = getenv("MARGIN") ? atoi(getenv("MARGIN")) : 32;
-const uint32_t patience_limit = getenv("PAT") ? atoi(getenv("PAT")) : 64;
+const uint32_t long_enough = 200; // inside a match that goes on for so long no other is looked for
+const int neighbours = 10;        // matches tried on either side of the best
+const uint32_t margin = 32;
+const uint32_t patience_limit = 64;
 
 // Sorts the suffixes by their first 2, 4, 8... bytes (prefix doubling with counting sorts).
 class SuffixArray {
