@@ -49,7 +49,20 @@ static bool thumb_place(const struct patch_site *site, uint8_t *b, uint32_t to, 
     return true;
 }
 
-const struct patch_arch patch_thumb = {thumb_classify, thumb_advance, thumb_find, thumb_place};
+// MOVW with a constant below 4096.
+static uint32_t thumb_constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    uint32_t hi = ota_get_le16(b), lo = ota_get_le16(b + 2);
+    *value = (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | (lo & 255);
+    return !(at(s) & 1) && !((s->new_pos ^ s->old_pos) & 1) && (hi & 0xfbff) == 0xf240 && !(lo & 0x8000) ? 4 : 0;
+}
+
+static void thumb_load(uint8_t *b, uint32_t value) {
+    b[1] = (uint8_t)((b[1] & 0xfb) | value >> 11 << 2);
+    b[2] = (uint8_t)value;
+    b[3] = (uint8_t)((b[3] & 0x8f) | (value >> 8 & 7) << 4);
+}
+
+const struct patch_arch patch_thumb = {thumb_classify, thumb_advance, thumb_find, thumb_place, thumb_constant, thumb_load};
 
 // ---- ARMv5: an aligned word with the condition "always" and the opcode of BL, or a pair of Thumb-1, whose second half-word has its upper five bits set
 
@@ -89,4 +102,13 @@ static bool arm_place(const struct patch_site *site, uint8_t *b, uint32_t to, ui
     return true;
 }
 
-const struct patch_arch patch_arm = {arm_classify, arm_advance, arm_find, arm_place};
+static uint32_t arm_constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    (void)s, (void)b, (void)value;
+    return 0;
+}
+
+static void arm_load(uint8_t *b, uint32_t value) {
+    (void)b, (void)value;
+}
+
+const struct patch_arch patch_arm = {arm_classify, arm_advance, arm_find, arm_place, arm_constant, arm_load};

@@ -21,4 +21,13 @@ static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32
     return false;
 }
 
-const struct patch_arch patch_raw = {classify, advance, find, place};
+static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    (void)s, (void)b, (void)value;
+    return 0;
+}
+
+static void load(uint8_t *b, uint32_t value) {
+    (void)b, (void)value;
+}
+
+const struct patch_arch patch_raw = {classify, advance, find, place, constant, load};

@@ -39,4 +39,15 @@ static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32
     return true;
 }
 
-const struct patch_arch patch_x86_64 = {classify, advance, find, place};
+// The 32-bit constant of MOV r32, if below 4096.
+static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    *value = ota_get_le32(b);
+    return (s->last & 0xf8) == 0xb8 && *value < 4096 ? 4 : 0;
+}
+
+static void load(uint8_t *b, uint32_t value) {
+    b[0] = (uint8_t)value;
+    b[1] = (uint8_t)(value >> 8);
+}
+
+const struct patch_arch patch_x86_64 = {classify, advance, find, place, constant, load};

@@ -51,4 +51,15 @@ static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32
     return true;
 }
 
-const struct patch_arch patch_xtensa = {classify, advance, find, place};
+// MOVI.
+static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    *value = (b[1] & 15u) << 8 | b[2];
+    return s->phase == 0 && (b[0] & 15) == 2 && b[1] >> 4 == 10 ? 3 : 0;
+}
+
+static void load(uint8_t *b, uint32_t value) {
+    b[1] = (uint8_t)((b[1] & 0xf0) | value >> 8);
+    b[2] = (uint8_t)value;
+}
+
+const struct patch_arch patch_xtensa = {classify, advance, find, place, constant, load};

@@ -13,7 +13,8 @@ enum patch_question {
     PATCH_ASK_OLD,   // the old offset it starts at
     PATCH_ASK_REACH, // its rough length
     PATCH_ASK_END,   // does the copy end here?
-    PATCH_ASK_SHIFT, // displacement that makes the site p right, or PATCH_NO_SHIFT
+    PATCH_ASK_SHIFT, // displacement that makes the site of the patch_guess p right, or PATCH_NO_SHIFT
+    PATCH_ASK_HALF,  // the number that stands at the patch_guess p now, or PATCH_NO_SHIFT
 };
 #define PATCH_NO_SHIFT 0x80000000u
 

@@ -123,30 +123,33 @@ static int gap_step(struct patch_state *s, const struct ota_patch_io *io) {
 }
 
 // A copied byte is out: half-words that were not taken as a site teach the table of renumbered ones.
-static void copied(struct patch_state *s, uint32_t old) {
-    if ((s->new_pos + s->info.base) & 1) {
-        s->plain = !((s->new_pos ^ s->old_pos) & 1);
-    } else if (s->plain && s->info.model & PATCH_BY_HALF) {
+static void copied(struct patch_state *s, uint32_t old, bool starts) {
+    if (s->plain && s->info.model & PATCH_BY_HALF) {
         patch_learn_half(s, s->old_last | old << 8, s->before | (uint32_t)s->last << 8);
     }
+    s->plain = starts;
     s->old_last = (uint8_t)old;
     s->old_pos++;
 }
 
-static uint32_t *byte_flag(struct patch_state *s, const uint8_t *old) {
+// Whether the next byte is not the old one.
+static int byte_missed(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old) {
     uint32_t rc = patch_run_class(s);
+    int want = !patch_ask(io, PATCH_ASK_EQUAL, old, 1);
     if (s->info.model & PATCH_BY_CLASS) {
-        return &s->pool[rc * 48 + patch_arch(s)->classify(s, old)];
+        uint32_t class = patch_arch(s)->classify(s, old);
+        return patch_raised_flag(s, io, &s->pool[rc * 48 + class], class << 8 | old[0], want);
     }
-    return &s->pool[rc * 3 + s->phase];
+    return patch_flag(s, io, &s->pool[rc * 3 + s->phase], want);
 }
 
 static int byte_step(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old) {
     uint32_t o = old[0];
-    if (!patch_flag(s, io, byte_flag(s, old), !patch_ask(io, PATCH_ASK_EQUAL, old, 1))) {
+    bool starts = patch_half_starts(s);
+    if (!byte_missed(s, io, old)) {
         patch_emit(s, o);
         patch_longer(s, 1);
-        copied(s, o);
+        copied(s, o, starts);
         return OTA_OK;
     }
     // A copy makes at least one byte: there is no end to code before.
@@ -161,7 +164,7 @@ static int byte_step(struct patch_state *s, const struct ota_patch_io *io, const
     s->subs = (uint8_t)at_most(s->subs + 1u, 255);
     uint32_t d = patch_byte(s, io, lane(s, s->at_sub), 256 + o, (patch_ask(io, PATCH_ASK_BYTE, NULL, 0) - o) & 255);
     patch_emit(s, (o + d) & 255);
-    copied(s, o);
+    copied(s, o, starts);
     return OTA_OK;
 }
 
@@ -191,12 +194,13 @@ int patch_step(struct patch_state *s, const struct ota_patch_io *io) {
 uint32_t patch_layout(struct patch_state *s) {
     struct ota_patch_info *h = &s->info;
     uint32_t trees = h->model & PATCH_BY_PHASE ? 3 * 256 : 256, bits = h->model & 15u, n = h->region_shift;
-    s->at_literal = 2 * 6 * (h->model & PATCH_BY_CLASS ? 48 : 3);
+    s->at_flags = 2 * 6 * (h->model & PATCH_BY_CLASS ? 48 : 3);
+    s->at_literal = s->at_flags + (h->model & PATCH_BY_CLASS ? 1u << PATCH_FLAG_BITS : 0);
     s->at_sub = s->at_literal + trees;
     s->at_hash = s->at_sub + trees;
     s->at_half = s->at_hash + (bits ? 1u << bits : 0);
     s->at_table = s->at_half + (h->model & PATCH_BY_HALF ? PATCH_HALVES : 0);
-    s->image_regions = (h->old_size + (1u << n) - 1) >> n;
+    s->image_regions = (h->old_size + PATCH_BEYOND + (1u << n) - 1) >> n;
     s->regions = s->image_regions;
     for (uint32_t i = 0; i < h->windows; i++) {
         s->regions += h->window[i].size >> n;
@@ -219,23 +223,28 @@ static void set32(uint32_t *f, uint32_t n, uint32_t p, uint32_t seen) {
 }
 
 void patch_model_init(struct patch_state *s) {
-    static const uint16_t first[6] = {16384, 4096, 1024, 512, 128, 32};
+    static const uint16_t first[6] = {12288, 3072, 768, 256, 64, 10};
     static const uint16_t trust[4] = {16384, 8192, 1024, 16384};
     uint32_t classes = s->info.model & PATCH_BY_CLASS ? 48 : 3;
     for (uint32_t i = 0; i < 6; i++) {
-        set32(s->pool + i * classes, classes, first[i], 4);
+        set32(s->pool + i * classes, classes, first[i], 8);
     }
-    for (uint32_t i = 0; i < 16; i++) {
-        set32(s->f_site + i * 16, 16, trust[i & 3], 3);
+    for (uint32_t i = 0; i < 24; i++) {
+        set32(s->f_site + i * 8, 8, trust[i & 3], 3);
     }
-    set32(s->f_half, 16, 16384, 3);
+    set32(s->f_half, 48, 16384, 3);
+    set32(s->f_half + 16, 4, 1024, 3); // a constant that was never renumbered
+    set32(s->f_half_bytes, 3, 16384, 2);
     set32(s->f_keep, 12, 16384, 2);
     set32(s->f_end, 72, 16384, 2);
     set32(s->f_start, 24, 8192, 2);
     set32(s->f_start, 3, 49152, 2);
     set16(s->t_kind, sizeof s->t_kind + sizeof s->t_reach + sizeof s->t_recent);
-    set16(&s->n_offset, sizeof s->n_offset + sizeof s->n_shift);
+    set16(&s->n_offset, sizeof s->n_offset + sizeof s->n_shift + sizeof s->n_half);
     set16(patch_pool(s, s->at_literal), 2 * (s->at_half - s->at_literal));
+    for (uint32_t i = 0; i < s->at_literal - s->at_flags; i++) {
+        patch_pool(s, s->at_flags)[i] = 0x41;
+    }
     memset(patch_pool(s, s->at_half), 0, 2 * (s->at_table - s->at_half + s->regions));
     memset(s->lines, 0, sizeof s->lines);
     memset(s->far, 0, sizeof s->far);

@@ -13,7 +13,7 @@ enum { ALTERNATIVE_NUMBER = PATCH_RECENT, ALTERNATIVE_BYTES, ALTERNATIVE_END };
 int32_t patch_region(const struct patch_state *s, uint32_t address) {
     const struct ota_patch_info *h = &s->info;
     uint32_t first = s->image_regions;
-    if (address - h->base < h->old_size) {
+    if (address - h->base < h->old_size + PATCH_BEYOND) {
         return (int32_t)((address - h->base) >> h->region_shift);
     }
     for (uint32_t i = 0; i < h->windows; i++) {
@@ -84,7 +84,7 @@ void patch_remember(struct patch_state *s, int32_t d) {
 void patch_fill(struct patch_state *s, uint32_t n) {
     uint32_t r = s->old_pos >> s->info.region_shift, last = (s->old_pos + n) >> s->info.region_shift;
     uint16_t *t = patch_pool(s, s->at_table);
-    if (r >= s->image_regions || (!n && t[r])) {
+    if (s->old_pos >= s->info.old_size || (!n && t[r])) {
         return;
     }
     uint32_t e = pack(s, (int32_t)(s->new_pos - s->old_pos));
@@ -95,15 +95,30 @@ void patch_fill(struct patch_state *s, uint32_t n) {
     }
 }
 
-// ---- renumbered half-words: displacement in the high byte, confidence 0..3 in the low one
+static int emit_site(struct patch_state *s, const struct patch_site *site, const uint8_t *b) {
+    for (uint32_t i = 0; i < site->size; i++) {
+        patch_emit(s, b[i]);
+    }
+    s->old_pos += site->size;
+    patch_longer(s, site->size);
+    s->plain = 0;
+    return OTA_OK;
+}
+
+// ---- renumbered small numbers: displacement in the high byte, confidence 0..3 in the low one
 
 static uint16_t *half_entry(struct patch_state *s, uint32_t half) {
     return patch_pool(s, s->at_half) + (half >> 3);
 }
 
+// Where a number of 16 bits may stand: at an even address, or behind an opcode of MicroPython that has one.
+bool patch_half_starts(const struct patch_state *s) {
+    return s->last >> 4 == 1 || (!((s->new_pos + s->info.base) & 1) && !((s->new_pos ^ s->old_pos) & 1));
+}
+
 void patch_learn_half(struct patch_state *s, uint32_t old_half, uint32_t new_half) {
     int32_t d = (int32_t)(new_half - old_half);
-    if (!d || old_half >= 8 * PATCH_HALVES || d < -127 || d > 127) {
+    if (!d || old_half >= PATCH_HALVES * 8 || d < -127 || d > 127) {
         return;
     }
     uint16_t *e = half_entry(s, old_half);
@@ -115,38 +130,60 @@ void patch_learn_half(struct patch_state *s, uint32_t old_half, uint32_t new_hal
     }
 }
 
-static int half_site(struct patch_state *s, const struct ota_patch_io *io, const struct patch_site *site) {
+static void put_half(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t value) {
+    if (site->type == PATCH_CONSTANT) {
+        patch_arch(s)->load(b, value & 0xfff);
+    } else {
+        b[0] = (uint8_t)value;
+        b[1] = (uint8_t)(value >> 8);
+    }
+}
+
+static int half_site(struct patch_state *s, const struct ota_patch_io *io, const struct patch_site *site, const uint8_t *old) {
     uint16_t *e = half_entry(s, site->target);
-    uint32_t half = site->target + (*e >> 8) - (*e & 0x8000u ? 256 : 0);
-    uint8_t b[2] = {(uint8_t)half, (uint8_t)(half >> 8)};
-    uint32_t *f = &s->f_half[(*e & 3u) * 4 + (s->history[PATCH_HALF] & 3u)];
-    int miss = patch_flag(s, io, f, !patch_ask(io, PATCH_ASK_EQUAL, b, 2));
-    s->history[PATCH_HALF] = (uint8_t)(s->history[PATCH_HALF] << 1 | miss);
-    if (miss) {
-        *e = (uint16_t)(*e - 1u);
-        s->raw = 2;
+    uint32_t confidence = *e & 3u, type = site->type, kind = type == PATCH_CONSTANT ? 1 : s->last >> 4 == 1 ? 2 : 0;
+    uint32_t value = site->target + (confidence ? (*e >> 8) - (*e & 0x8000u ? 256u : 0) : 0);
+    struct patch_guess g = {.site = site, .old = {old[0], old[1], old[2], old[3]}};
+    put_half(s, site, g.old, value);
+    uint32_t *f = &s->f_half[(kind * 4 + confidence) * 4 + (s->history[type] & 3u)];
+    int miss = patch_flag(s, io, f, !patch_ask(io, PATCH_ASK_EQUAL, g.old, site->size));
+    s->history[type] = (uint8_t)(s->history[type] << 1 | miss);
+    if (!miss) {
+        if (confidence && confidence < 3) {
+            ++*e;
+        }
+        return emit_site(s, site, g.old);
+    }
+    if (confidence) {
+        --*e;
+    }
+    uint32_t want = patch_ask(io, PATCH_ASK_HALF, &g, 0);
+    if (patch_flag(s, io, &s->f_half_bytes[kind], want == PATCH_NO_SHIFT)) {
+        s->raw = site->size;
         return OTA_OK;
     }
-    *e = (uint16_t)(*e + ((*e & 3u) < 3));
-    patch_emit(s, b[0]);
-    patch_emit(s, b[1]);
-    s->old_pos += 2;
-    patch_longer(s, 2);
-    return OTA_OK;
+    s->run = 0;
+    value = site->target + (uint32_t)patch_number(s, io, &s->n_half, &s->wide[3], (int32_t)(want - site->target));
+    put_half(s, site, g.old, value);
+    patch_learn_half(s, site->target, value);
+    return emit_site(s, site, g.old);
 }
 
 // ---- sites
 
 static bool find_half(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
-    uint32_t half = ota_get_le16(b);
-    if (!(s->info.model & PATCH_BY_HALF) || (s->new_pos + s->info.base) & 1 || (s->new_pos ^ s->old_pos) & 1 ||
-        half >= 8 * PATCH_HALVES || !(*half_entry(s, half) & 3u)) {
+    if (!(s->info.model & PATCH_BY_HALF)) {
         return false;
+    }
+    site->type = PATCH_CONSTANT;
+    site->size = (uint8_t)patch_arch(s)->constant(s, b, &site->target);
+    if (site->size) {
+        return true;
     }
     site->type = PATCH_HALF;
     site->size = 2;
-    site->target = half;
-    return true;
+    site->target = ota_get_le16(b);
+    return site->target < PATCH_HALVES * 8 && *half_entry(s, site->target) & 3u && patch_half_starts(s);
 }
 
 bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
@@ -175,16 +212,6 @@ static bool place(const struct patch_state *s, const struct patch_site *site, ui
         return true;
     }
     return patch_arch(s)->place(site, b, s->info.base + s->new_pos, target);
-}
-
-static int emit_site(struct patch_state *s, const struct patch_site *site, const uint8_t *b) {
-    for (uint32_t i = 0; i < site->size; i++) {
-        patch_emit(s, b[i]);
-    }
-    s->old_pos += site->size;
-    patch_longer(s, site->size);
-    s->plain = 0;
-    return OTA_OK;
 }
 
 // Which alternative is right, for the encoder.
@@ -266,19 +293,23 @@ static uint32_t guess(struct patch_state *s, struct patch_guess *g) {
 }
 
 int patch_code_site(struct patch_state *s, const struct ota_patch_io *io, const struct patch_site *site, const uint8_t *old) {
-    if (site->type == PATCH_HALF) {
-        return half_site(s, io, site);
+    if (site->type >= PATCH_HALF) {
+        return half_site(s, io, site, old);
     }
     struct patch_guess g = {.site = site, .old = {old[0], old[1], old[2], old[3]}};
-    uint32_t confidence = guess(s, &g), rc = patch_run_class(s), type = site->type;
+    uint32_t confidence = guess(s, &g), type = site->type;
     uint8_t moved[4] = {old[0], old[1], old[2], old[3]};
     bool placed = place(s, site, moved, site->target + (uint32_t)g.d);
     bool same = !memcmp(moved, g.old, 4);
     bool kept = type == PATCH_WORD && *g.entry & KEPT && !same;
     const uint8_t *first = kept ? g.old : moved, *second = kept ? moved : g.old;
-    uint32_t *f = &s->f_site[((((kept ? 3 : type) * 4 + confidence) * 4 + (s->history[type] & 3u)) * 2 + same) * 2 + (rc > 1)];
+    // Words below 64 KiB may well be plain integers: they have a history and flags of their own.
+    bool small = type == PATCH_WORD && site->target < 0x10000;
+    uint8_t *history = &s->history[small ? PATCH_NO_SITE : type];
+    uint32_t group = type == PATCH_WORD ? kept + 2u * small : 3 + type;
+    uint32_t *f = &s->f_site[((group * 4 + confidence) * 4 + (*history & 3u)) * 2 + same];
     int miss = patch_flag(s, io, f, !patch_ask(io, PATCH_ASK_EQUAL, first, site->size));
-    s->history[type] = (uint8_t)(s->history[type] << 1 | miss);
+    *history = (uint8_t)(*history << 1 | miss);
     if (!miss) {
         if (placed && !kept) {
             *g.entry = (uint16_t)(pack(s, g.d) | SURE);

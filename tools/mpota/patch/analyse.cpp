@@ -61,7 +61,7 @@ void add_ram(const Bytes &image, ota_patch_info &info) {
     std::map<uint32_t, uint32_t> blocks;
     for (size_t i = 0; i + 4 <= image.size(); i += 4) {
         uint32_t w = ota_get_le32(&image[i]);
-        if (w >> 28 == 1 || w >> 28 == 2 || (info.arch == OTA_PATCH_ARM && w >> 20 == 4)) {
+        if (w >> 19 == 0x10000000u >> 19 || w >> 19 == 0x20000000u >> 19 || (info.arch == OTA_PATCH_ARM && w >> 20 == 4)) {
             blocks[w >> 16]++;
         }
     }

@@ -8,12 +8,11 @@
 
 namespace {
 
-static double ev(const char *n, double d) { return getenv(n) ? atof(getenv(n)) : d; }
 // Bits, as encoding real pairs costs them.
-const double literal_cost = ev("LIT", 7.4), substitution_cost = ev("SUB", 10.5), hit_cost = ev("HIT", 0.04), end_cost = ev("END", 5);
-const double start_same = ev("SAME", 4), start_near = ev("NEAR", 10), start_far = ev("START", 17), start_farther = ev("START2", 20);
-const double site_hit = ev("OK", 0.3), site_first = ev("FIRST", 6), site_miss = ev("NEW", 19), site_by_bytes = 8, site_unlike = 2;
-const size_t most_paths = (size_t)ev("CAP", 200); // diagonals followed at a time
+const double literal_cost = 7.2, substitution_cost = 10.5, hit_cost = 0.04, end_cost = 6;
+const double start_same = 4, start_near = 10, start_far = 17, start_farther = 20;
+const double site_hit = 0.3, site_first = 10, site_miss = 16, site_zero = 2, site_again = 6, site_by_bytes = 8, site_unlike = 2;
+const size_t most_paths = 200; // diagonals followed at a time
 
 } // namespace
 
@@ -22,6 +21,7 @@ struct Chooser::Path {
     int32_t diagonal;
     double cost;
     uint32_t start, covered, end, weight;
+    int32_t moved[2]; // displacements of its last sites
 };
 
 struct Chooser::Run {
@@ -39,8 +39,8 @@ Chooser::Chooser(const Job &j, const Sites &o, const Sites &n, const std::vector
     : job(j), old_sites(o), new_sites(n), seeds(s), fine(j.info), substitution(j.new_image.size() + 8, (float)substitution_cost) {}
 
 int32_t Chooser::region(uint32_t address) const {
-    uint32_t first = (fine.old_size >> 9) + 1;
-    if (address - fine.base < fine.old_size) {
+    uint32_t first = ((fine.old_size + PATCH_BEYOND) >> 9) + 1;
+    if (address - fine.base < fine.old_size + PATCH_BEYOND) {
         return (int32_t)((address - fine.base) >> 9);
     }
     for (uint32_t i = 0; i < fine.windows; i++) {
@@ -52,7 +52,7 @@ int32_t Chooser::region(uint32_t address) const {
     return -1;
 }
 
-double Chooser::site_cost(uint32_t from, uint32_t to) const {
+double Chooser::site_cost(Path &path, uint32_t from, uint32_t to) const {
     double bytes = 0;
     for (uint32_t i = 0; i < old_sites.size[from]; i++) {
         if (job.old_image[from + i] != job.new_image[to + i]) {
@@ -64,8 +64,13 @@ double Chooser::site_cost(uint32_t from, uint32_t to) const {
         return otherwise;
     }
     int32_t d = (int32_t)(new_sites.target[to] - old_sites.target[from]);
+    bool again = d == path.moved[0] || d == path.moved[1];
+    if (d != path.moved[0]) {
+        path.moved[1] = path.moved[0];
+        path.moved[0] = d;
+    }
     if (!learned) {
-        return site_hit + (d ? site_first : 0.5);
+        return site_hit + (again ? 0.5 : d == 0 || d == path.diagonal ? site_zero : site_first);
     }
     int32_t r = region(old_sites.target[from]);
     if (old_sites.type[from] == PATCH_LOAD && d == (int32_t)(to - from)) {
@@ -74,7 +79,7 @@ double Chooser::site_cost(uint32_t from, uint32_t to) const {
     if (r >= 0 && std::find(known[r].begin(), known[r].end(), d) != known[r].end()) {
         return site_hit;
     }
-    return std::min(otherwise, site_miss);
+    return std::min(otherwise, again ? site_again : site_miss);
 }
 
 double Chooser::step_cost(Path &path, uint32_t from, uint32_t to) const {
@@ -84,7 +89,7 @@ double Chooser::step_cost(Path &path, uint32_t from, uint32_t to) const {
     bool fits = old_sites.type[from] != PATCH_WORD || !((from ^ to) & 3);
     if (old_sites.type[from] != PATCH_NO_SITE && fits && to + 4 <= job.new_image.size()) {
         path.covered = to + old_sites.size[from];
-        return site_cost(from, to);
+        return site_cost(path, from, to);
     }
     return job.old_image[from] == job.new_image[to] ? hit_cost : substitution[to];
 }
@@ -102,7 +107,7 @@ void Chooser::begin(Run &run, uint32_t at, const Seed &seed) const {
             return;
         }
     }
-    run.paths.push_back({seed.diagonal, start_cost(run, seed.diagonal), at, 0, seed.end, seed.weight});
+    run.paths.push_back({seed.diagonal, start_cost(run, seed.diagonal), at, 0, seed.end, seed.weight, {seed.diagonal, 0}});
 }
 
 // The best way to be off copies at `at`.
@@ -187,7 +192,7 @@ std::vector<Copy> Chooser::choose() {
 void Chooser::learn_displacements(const std::vector<Copy> &copies) {
     const size_t by_copy = 3, by_site = 6;
     std::vector<std::vector<std::pair<int32_t, int>>> seen;
-    uint32_t regions = (fine.old_size >> 9) + 2;
+    uint32_t regions = ((fine.old_size + PATCH_BEYOND) >> 9) + 2;
     for (uint32_t i = 0; i < fine.windows; i++) {
         regions += fine.window[i].size >> 9;
     }

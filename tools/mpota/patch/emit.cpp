@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <cstdlib>
 
 namespace {
 
@@ -83,6 +84,7 @@ struct Encoder {
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
     uint32_t shift_of(const patch_guess &g) const;
+    uint32_t half_of(const patch_guess &g) const;
     bool starts();
 };
 
@@ -114,6 +116,27 @@ uint32_t Encoder::shift_of(const patch_guess &g) const {
     return site.target - g.site->target;
 }
 
+// The number in the new image that the site's one turned into.
+uint32_t Encoder::half_of(const patch_guess &g) const {
+    uint32_t at = state->new_pos, value;
+    const uint8_t *b = &job.new_image[at];
+    if (at >= copy_end) {
+        return PATCH_NO_SHIFT;
+    }
+    if (g.site->type == PATCH_HALF) {
+        value = ota_get_le16(b);
+        return abs((int)value - (int)g.site->target) < 256 ? value : PATCH_NO_SHIFT;
+    }
+    const struct patch_arch *arch = ::patch_arch(state);
+    uint8_t loaded[4];
+    memcpy(loaded, g.old, 4);
+    if (arch->constant(state, b, &value) != g.site->size) {
+        return PATCH_NO_SHIFT;
+    }
+    arch->load(loaded, value);
+    return memcmp(loaded, b, g.site->size) ? PATCH_NO_SHIFT : value;
+}
+
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
     uint32_t at = state->new_pos;
     byte_asked = false;
@@ -137,6 +160,8 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
     }
     case PATCH_ASK_END:
         return at >= copy_end;
+    case PATCH_ASK_HALF:
+        return half_of(*static_cast<const patch_guess *>(p));
     default:
         return shift_of(*static_cast<const patch_guess *>(p));
     }

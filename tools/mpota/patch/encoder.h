@@ -43,6 +43,7 @@ Bytes without_addresses(const Bytes &image, const Sites &sites);
 
 // seeds.cpp
 std::vector<Seed> find_seeds(const Bytes &old_image, const Bytes &new_image, uint32_t shortest);
+void add_pointer_seeds(std::vector<Seed> &seeds, const Job &job, const Sites &old_sites, const Sites &new_sites);
 
 // choose.cpp: the cheapest copies under a model of the code's cost that is refined by what encoding them cost
 class Chooser {
@@ -54,7 +55,7 @@ class Chooser {
   private:
     struct Path;
     struct Run;
-    double site_cost(uint32_t from, uint32_t to) const;
+    double site_cost(Path &path, uint32_t from, uint32_t to) const;
     double step_cost(Path &path, uint32_t from, uint32_t to) const;
     int32_t region(uint32_t address) const;
     void begin(Run &run, uint32_t at, const Seed &seed) const;

@@ -3,12 +3,11 @@
 #include "encoder.h"
 
 #include <cstring>
-#include <cstdlib>
-#include <cstdio>
 
 namespace {
 
 const int rounds = 3;
+const uint32_t shortest_seed = 5;
 
 void put_number(Bytes &out, uint32_t v) {
     for (; v >= 128; v >>= 7) {
@@ -45,7 +44,6 @@ void attempt(Job job, const std::vector<Copy> &copies, uint32_t budget, Bytes &b
     if (job.info.state_bytes > budget) {
         return;
     }
-    if (getenv("SHOW")) fprintf(stderr, "%x %u %zu\n", job.info.model, job.info.region_shift, encode(job, copies, nullptr).size());
     Bytes patch = header(job.info), body = encode(job, copies, nullptr);
     patch.insert(patch.end(), body.begin(), body.end());
     if (best.empty() || patch.size() < best.size()) {
@@ -56,7 +54,7 @@ void attempt(Job job, const std::vector<Copy> &copies, uint32_t budget, Bytes &b
 // For a set of model parts, the largest literal table that fits beside each table of displacements.
 void attempt_sizes(Job &job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
     uint8_t parts = job.info.model;
-    for (uint8_t shift = 7; shift <= 11; shift++) {
+    for (uint8_t shift = 6; shift <= 11; shift++) {
         job.info.region_shift = shift;
         for (uint8_t bits = 13; bits; bits--) {
             uint8_t n = bits == 1 ? 0 : bits;
@@ -72,7 +70,8 @@ void attempt_sizes(Job &job, const std::vector<Copy> &copies, uint32_t budget, B
 
 std::vector<Copy> choose_copies(Job &job) {
     Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, job.info);
-    std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), getenv("MINL") ? atoi(getenv("MINL")) : 6);
+    std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), shortest_seed);
+    add_pointer_seeds(seeds, job, old_sites, new_sites);
     Chooser chooser(job, old_sites, new_sites, seeds);
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;

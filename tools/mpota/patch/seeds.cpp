@@ -3,16 +3,16 @@
 #include "encoder.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <string>
 #include <unordered_map>
 
 namespace {
 
 const uint32_t longest = 4096;   // matches are not measured further
-const uint32_t long_enough = (uint32_t)(getenv("LE") ? atoi(getenv("LE")) : 48); // inside a match that goes on for so long no other is looked for
-const int neighbours = getenv("NB") ? atoi(getenv("NB")) : 6;        // matches tried on either side of the best
-const uint32_t margin = getenv("MARGIN") ? atoi(getenv("MARGIN")) : 32;
-const uint32_t patience_limit = getenv("PAT") ? atoi(getenv("PAT")) : 64;
+const uint32_t long_enough = 200; // inside a match that goes on for so long no other is looked for
+const int neighbours = 10;        // matches tried on either side of the best
+const uint32_t margin = 32;
+const uint32_t patience_limit = 64;
 
 // Sorts the suffixes by their first 2, 4, 8... bytes (prefix doubling with counting sorts).
 class SuffixArray {
@@ -193,6 +193,51 @@ class Finder {
 };
 
 } // namespace
+
+namespace {
+
+// What a pointer points at, up to a terminating zero.
+std::string pointee(const Bytes &image, const Sites &sites, uint32_t at, uint32_t base) {
+    uint32_t offset = sites.target[at] - base;
+    if (sites.type[at] != PATCH_WORD || offset >= image.size()) {
+        return "";
+    }
+    std::string key;
+    for (uint32_t i = offset; i < image.size() && i < offset + 12; i++) {
+        key += (char)image[i];
+        if (!image[i]) {
+            break;
+        }
+    }
+    return key.size() > 2 ? key : "";
+}
+
+} // namespace
+
+// Pointers to the same thing belong together, whatever their neighbours: without addresses one entry of a table of
+// pointers is like the next.
+void add_pointer_seeds(std::vector<Seed> &seeds, const Job &job, const Sites &old_sites, const Sites &new_sites) {
+    const size_t most = 4;
+    std::unordered_map<std::string, std::vector<uint32_t>> places;
+    for (uint32_t i = 0; i + 4 <= job.old_image.size(); i++) {
+        std::string key = pointee(job.old_image, old_sites, i, job.info.base);
+        if (!key.empty()) {
+            places[key].push_back(i);
+        }
+    }
+    for (uint32_t i = 0; i + 4 <= job.new_image.size(); i++) {
+        auto f = places.find(pointee(job.new_image, new_sites, i, job.info.base));
+        if (f == places.end() || f->second.size() > most) {
+            continue;
+        }
+        for (uint32_t from : f->second) {
+            seeds.push_back({i - std::min({i, from, 8u}), i + 32, (int32_t)(i - from), 8});
+        }
+    }
+    std::sort(seeds.begin(), seeds.end(), [](const Seed &a, const Seed &b) {
+        return a.at != b.at ? a.at < b.at : a.diagonal != b.diagonal ? a.diagonal < b.diagonal : a.end < b.end;
+    });
+}
 
 std::vector<Seed> find_seeds(const Bytes &old_image, const Bytes &new_image, uint32_t shortest) {
     if (old_image.size() < 2) {
