@@ -11,8 +11,8 @@ STANDARD = {"stdint.h", "stddef.h", "stdbool.h", "string.h"}
 FILES = sorted([*CORE.glob("*.c"), *CORE.glob("*.h")])
 SOURCES = [path for path in FILES if path.suffix == ".c"]
 COMPILERS = {
-    "host": ["gcc", "-O2"],
-    "host, limbs of 16 bits": ["gcc", "-O2", "-DOTA_RSA_LIMB_BITS=16"],
+    "host": ["gcc", "-fno-pie", "-O2"],
+    "host, limbs of 16 bits": ["gcc", "-fno-pie", "-O2", "-DOTA_RSA_LIMB_BITS=16"],
     "Cortex-M4": ["arm-none-eabi-gcc", "-Os", "-mcpu=cortex-m4", "-mthumb", "--specs=picolibc.specs"],
     "ARMv5": ["arm-none-eabi-gcc", "-Os", "-march=armv5te", "--specs=picolibc.specs"],
     "LX106": ["xtensa-lx106-elf-gcc", "-Os", "-mlongcalls", "-mtext-section-literals", "-ffreestanding",
