@@ -38,7 +38,7 @@ class Source:
         self._headers = {}
         try:
             self._response = urequests.get(self._url, headers=headers, parse_headers=self._header)
-        except (ValueError, IndexError, NotImplementedError):
+        except (ValueError, IndexError, TypeError, NotImplementedError):
             # not HTTP, a chunked body, too many redirects, or a redirect to another scheme
             raise OSError(_E_STATUS)
         if self._url.startswith("https:") and not self._response.raw.secure:
