@@ -16,8 +16,15 @@ _E_LENGTH = const(1042)
 
 
 def accepts(url, has_tls):
-    """True if this board can fetch the URL: http, or https where the firmware can verify a certificate."""
-    return url.startswith("http://") or (has_tls and url.startswith("https://"))
+    """True if this board can fetch the URL, http://HOST[:PORT][/PATH]; https only where the firmware can verify a certificate."""
+    parts = url.split("/", 3)
+    if len(parts) < 3 or parts[1] or not (parts[0] == "http:" or (has_tls and parts[0] == "https:")):
+        return False
+    host, *port = parts[2].split(":")
+    for c in host:
+        if not ("0" <= c <= "9" or "a" <= c.lower() <= "z" or c in "-."):
+            return False
+    return bool(host) and (not port or (len(port) == 1 and port[0].isdigit() and 0 < int(port[0]) < 65536))
 
 
 class Source:
