@@ -31,7 +31,7 @@ ota status                  state of the update service
 ota check                   ask the server for an upgrade
 ota confirm                 the image on trial works
 ota rollback                give up the image on trial
-ota server HOST:PORT        the broker to use instead of the cloud
+ota server HOST:PORT        the broker to use instead of the cloud; mqtt://HOST:PORT is one without TLS
 reboot                      restart the board
 Ctrl-C                      leave to Python"""
 
@@ -168,16 +168,16 @@ class Shell:
         service = OtaService(self._board, self._config)
         service.pk, service.dn, service.ds = self._settings["pk"], self._settings["dn"], self._settings["ds"]
         service.ps = self._settings["ps"]
-        server = self._settings.get("server")
-        if server:
-            service.server = _address(server)
-        if not self._board.has_tls:
+        broker = _broker(self._settings.get("server", ""), self._board.has_tls)
+        if broker:
+            service.server, service.tls = broker
+        if not (self._board.has_tls and service.tls):
             service.dl_protcol = DOWNLOAD_HTTP
         ota_service_init(service)
         self.service = service
 
     def _ota(self, words):
-        if len(words) == 2 and words[0] == "server" and _address(words[1]):
+        if len(words) == 2 and words[0] == "server" and _broker(words[1], self._board.has_tls):
             self._settings["server"] = words[1]
             settings.save(self._settings)
         elif not self.service:
@@ -191,12 +191,17 @@ class Shell:
         elif words == ["rollback"]:
             self.service.rollback()
         else:
-            print("usage: ota status | check | confirm | rollback | server HOST:PORT")
+            print("usage: ota status | check | confirm | rollback | server [mqtt://|mqtts://]HOST:PORT")
 
 
-def _address(text):
-    """"host:port" as (host, port), or None."""
+def _broker(text, has_tls):
+    """"host:port" as ((host, port), tls), or None. mqtt:// before it means no TLS; otherwise TLS where the board has it."""
+    tls = has_tls
+    if text.startswith("mqtt://"):
+        tls, text = False, text[7:]
+    elif text.startswith("mqtts://"):
+        tls, text = True, text[8:]
     colon = text.rfind(":")
-    if colon < 1 or not text[colon + 1 :].isdigit():
+    if colon < 1 or "/" in text or not text[colon + 1 :].isdigit() or (tls and not has_tls):
         return None
-    return text[:colon], int(text[colon + 1 :])
+    return (text[:colon], int(text[colon + 1 :])), tls

@@ -5,6 +5,8 @@ import hashlib
 import itertools
 import re
 import shutil
+import signal
+import time
 
 import pytest
 from mpota import pki
@@ -23,6 +25,7 @@ SECRET = "a-device-secret"
 # The server listens on HERE and is known to boards as THERE, where a Link takes their connections.
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 SLOW_STARTS_S = 30
+TEST_S = 90
 
 
 class Lamp(LinuxBoard):
@@ -95,12 +98,24 @@ class Served(Server):
 
 
 def wait_until(condition, timeout_s, describe=lambda: ""):
-    import time
-
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, describe()
         time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def limit():
+    """No test goes on for ever, whatever it waits for."""
+
+    def ended(*_):
+        raise TimeoutError(f"the test took more than {TEST_S} s")
+
+    before = signal.signal(signal.SIGALRM, ended)
+    signal.alarm(TEST_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BUILD = Path(os.environ.get("MPOTA_BUILD", ROOT / "build"))
 MPOTA = BUILD / "venv" / "bin" / "mpota"
+RUN_S = 300  # the longest is a build of firmware
 
 
 def run(*command, check=True):
     """Runs a command in the project's folder; returns what it printed."""
-    done = subprocess.run([str(word) for word in command], cwd=ROOT, text=True, capture_output=True)
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=RUN_S)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout

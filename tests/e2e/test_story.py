@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from e2e.conftest import wait_until
+from e2e.conftest import THERE, wait_until
 from e2e.firmware import BOARD
 from e2e.linuxboard import SECTOR
 
@@ -169,5 +169,12 @@ def test_server_that_restarts_keeps_what_it_knows(server, new_lamp, firmware):
     lamp = new_lamp()
     server.restart()
     server.push(firmware.image("1.1.0"), lamp)
+    lamp.expect("confirmed 1.1.0", PATIENT_S)
+    server.wait_event(lamp.name, "1.1.0 updated")
+
+
+def test_update_over_plain_mqtt_and_http(server, new_lamp, firmware):
+    lamp = new_lamp(broker=f"mqtt://{THERE}:{server.address['mqtt_port']}")
+    server.push(firmware.image("1.1.0"), lamp, "--url-scheme", "http")
     lamp.expect("confirmed 1.1.0", PATIENT_S)
     server.wait_event(lamp.name, "1.1.0 updated")
