@@ -13,6 +13,8 @@ from fakes import Board, Config, Reset
 class Service:
     """Stands for OtaService."""
 
+    tls = True
+
     error = 0
 
     def __init__(self, board, config):
