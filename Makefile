@@ -79,6 +79,7 @@ demo: setup keys ## the whole story on this computer; BOARD=linuxhost on the Lin
 
 .PHONY: test
 test: setup ## every test that CI runs
+	@$(MAKE) -s -C tests/core BUILD=$(BUILD) PYTHON=$(VENV)/python
 	@$(VENV)/python -m pytest -q tests
 
 .PHONY: bench
