@@ -1,7 +1,7 @@
 """The install step of a patch: from the running image and a patch in flash, the new image (DESIGN.md, "The patch").
 
 `steps()` is a generator: every `next` hashes a sector of the base or decodes and writes one of the result. After a cut it
-starts over; a sector that already holds the right bytes is compared, not rewritten.
+starts over and writes every sector again: one that reads right may hold cells that a cut left half programmed.
 """
 
 # SPDX-License-Identifier: MIT
@@ -11,7 +11,6 @@ from ota import native
 
 _INPUT = const(128)
 _WINDOW = const(132)
-_COMPARE = const(256)
 _E_PATCH_BASE = const(1073)
 _E_PATCH_SIZE = const(1075)
 
@@ -28,9 +27,6 @@ class Install:
         self._buf = buf
         self._progress = progress
         self._input = bytearray(_INPUT)
-        self._compare = bytearray(_COMPARE)
-        view = memoryview(buf)
-        self._parts = [view[i : i + _COMPARE] for i in range(0, len(buf), _COMPARE)]
         self._state = bytearray(native.patch_state(state_bytes))
         self._more = self._next  # bound once, not at every step
         self.size = 0
@@ -48,27 +44,10 @@ class Install:
             )
             if not n:
                 raise OSError(_E_PATCH_SIZE)
-            self._put(self._inactive.offset + done, n)
+            self._inactive.write_sector(self._inactive.offset + done, n)
             done += n
             self._progress(done, self.size)
             yield
-
-    def _put(self, offset, n):
-        for i in range(n, len(self._buf)):
-            self._buf[i] = 0xFF
-        for part in self._parts:
-            if not self._holds(offset, part):
-                self._inactive.write_sector(offset // len(self._buf) * len(self._buf), n)
-                return
-            offset += _COMPARE
-
-    def _holds(self, offset, part):
-        """True if flash holds these bytes. What a cut left there may not even be readable."""
-        try:
-            self._active.read(offset, self._compare)
-        except OSError:
-            return False
-        return self._compare == part
 
     def _check_base(self, size, expected):
         """The base must be the running image, byte for byte, before the first sector is written."""

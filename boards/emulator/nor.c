@@ -429,3 +429,19 @@ int nor_erase(nor_t *s, const struct nor_store *store, uint32_t offset, uint32_t
     int r = erase_pages(s, store, offset, n, cut || failed);
     return r != NOR_OK ? r : cut ? NOR_CUT : failed ? NOR_E_WORN : NOR_OK;
 }
+
+int nor_rot(nor_t *s, const struct nor_store *store, uint32_t offset, uint32_t bit) {
+    uint8_t byte;
+    if (out_of_range(s, offset, 1)) {
+        return NOR_E_RANGE;
+    }
+    if (store->read(store->ctx, offset, &byte, 1) < 0) {
+        return NOR_E_STORE;
+    }
+    byte = (uint8_t)(byte ^ 1u << bit % 8);
+    if (is_guarded(s, offset, 1)) {
+        uint32_t unit = s->geometry.guarded_unit;
+        new_scar(s, NOR_SCAR_BROKEN, offset / unit * unit, unit)->bits[0] = 1;
+    }
+    return store->write(store->ctx, offset, &byte, 1) < 0 ? NOR_E_STORE : NOR_OK;
+}

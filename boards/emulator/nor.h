@@ -110,6 +110,9 @@ int nor_program(nor_t *s, const struct nor_store *store, uint32_t offset, const 
 // Erases a sector, or 32 or 64 KiB, aligned to its size.
 int nor_erase(nor_t *s, const struct nor_store *store, uint32_t offset, uint32_t n);
 
+// A bit that fell over while nobody looked, and a guarded unit that no longer reads because of it. Needs no operation.
+int nor_rot(nor_t *s, const struct nor_store *store, uint32_t offset, uint32_t bit);
+
 // True if a cut left cells in [offset, offset + n) that cannot be relied on.
 int nor_scarred(const nor_t *s, uint32_t offset, uint32_t n);
 

@@ -131,3 +131,8 @@ void norchip_io(struct norchip *chip, struct ota_io *io) {
     };
     *io = made;
 }
+
+void norchip_rot(struct norchip *chip, uint32_t offset, uint32_t bit) {
+    struct nor_store store = store_of(chip);
+    chip->misuses += nor_rot(&chip->nor, &store, offset, bit) != NOR_OK;
+}

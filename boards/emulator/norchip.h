@@ -23,6 +23,7 @@ struct norchip {
 
 // `cells` is the caller's, `size` of them; contents stay as they are. The rest of the geometry can be set afterwards.
 void norchip_init(struct norchip *chip, uint8_t *cells, uint32_t size, uint32_t sector);
+void norchip_rot(struct norchip *chip, uint32_t offset, uint32_t bit); // nor_rot
 void norchip_io(struct norchip *chip, struct ota_io *io);
 
 #endif

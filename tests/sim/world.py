@@ -38,13 +38,14 @@ PARTS = {
 }
 
 # Bytes of the payload, and sectors of 4 KiB a slot has.
-SIZES = {"tiny": (100, 3), "small": (8600, 5), "full": (600_000, 190)}
+SIZES = {"tiny": (300, 3), "small": (8600, 5), "full": (600_000, 190)}
 
 KEY, FOREIGN = "test-rsa2048", "test-rsa2048-foreign"
 # name: version, security counter, signer. 1.1.9 is 1.0.0 with a few changes, and what the patch makes of it.
 IMAGES = {
     "1.0.0": ("1.0.0", 1, KEY), "1.1.0": ("1.1.0", 2, KEY), "1.1.9": ("1.1.9", 2, KEY), "1.2.0": ("1.2.0", 3, KEY),
-    "foreign": ("1.1.5", 4, FOREIGN),
+    "1.1.1": ("1.1.1", 1, KEY), "foreign": ("1.1.5", 4, FOREIGN),
+    **{f"2.{i}.0": (f"2.{i}.0", 4, KEY) for i in range(1, 9)},
 }
 PATCH = ("patch", "1.0.0", "1.1.9")  # name, base, result
 

@@ -16,7 +16,7 @@ _QUIET_POLLS = 10
 
 class Life:
     def __init__(self, world, scenario, say=None):
-        self._world = world
+        self.world = world
         self._scenario = scenario
         self._config = Config(world)
         self._say = say
@@ -25,18 +25,19 @@ class Life:
         self._suspicious = False
         self._waits = False  # the second boot waits for a person
         self._chapter = None
+        self._ended = None  # version that ran at the end of the last chapter
         if scenario.factory:
             image = world.offers[scenario.factory].data
-            _sim.cells()[: len(image)] = image
+            _sim.cells(False)[: len(image)] = image
 
     def run(self):
         for chapter in self._scenario.chapters:
             self._chapter = chapter
-            offer = self._world.offers[chapter.offer] if chapter.offer else None
+            offer = self.world.offers[chapter.offer] if chapter.offer else None
             self.server.tell(offer)
-            _sim.patch_area(self._world.patch_offset(offer))
+            _sim.patch_area(self.world.patch_offset(offer))
             if chapter.setup:
-                chapter.setup(self.server)
+                chapter.setup(self)
             self._until_end()
             if self.server.offer and self.server.ranges and not self.server.lied:
                 self.oracle.fetched(self.server, self.server.offer.size)
@@ -46,7 +47,7 @@ class Life:
         for _ in range(_CYCLES):
             if self._cycle():
                 return
-        raise Violation("%s never ran confirmed" % self._chapter.ends)
+        raise Violation("%s never ran confirmed" % (self._chapter.ends or self._chapter.offer))
 
     def _later(self):
         """The next days: nobody answers, and nothing may change."""
@@ -55,12 +56,14 @@ class Life:
             self._suspicious = day == 1
             self._cycle(_QUIET_POLLS)
         self.server.offline = False
+        self._chapter.ends = self._ended
+        self._chapter.told = ()
         self._until_end()
 
     def _cycle(self, polls=_POLLS):
         """One power cycle. True if the chapter's end was reached in it."""
         self.oracle.looked_at()
-        person = self._world.offers["1.0.0"].data if self._waits else None
+        person = self.world.offers["1.0.0"].data if self._waits else None
         try:
             choice = _sim.boot(self._suspicious, person)
             if choice is None:
@@ -77,13 +80,14 @@ class Life:
         except Cut:
             self._suspicious = False
             if self._say:
-                self._say("cut")
-                for slot in range(2):
-                    self._say("    " + words(self.oracle, slot))
+                self._say("CUT " + _sim.cut_words())
+                for name, before in (("before", True), ("after", False)):
+                    for slot in range(2):
+                        self._say("    %s %s" % (name, words(self.oracle, slot, before)))
             return False
 
     def _work(self, slot, image, polls):
-        service = OtaService(Board(self._world, slot), self._config)
+        service = OtaService(Board(self.world, slot), self._config)
         service.pk, service.dn, service.ds = "pk", "dn", "secret"
         service.tls = False
         service.dl_protcol = DOWNLOAD_HTTP
@@ -97,6 +101,7 @@ class Life:
                 if not service.in_trial:
                     self.oracle.confirmed(image)
                     if self._has_ended(service, image):
+                        self._ended = image.version
                         return True
                 if gives_up and service.in_trial and self.server.informed:
                     service.rollback()
@@ -109,7 +114,10 @@ class Life:
         return False
 
     def _has_ended(self, service, image):
-        if image.version != self._chapter.ends or service.updating or self.server.informed != image.version:
+        chapter = self._chapter
+        if service.updating or self.server.informed != image.version:
             return False
-        heard = [code for _, code in self.server.failures]
-        return not self._chapter.told or any(code in heard for code in self._chapter.told)
+        heard = any(code in chapter.told for _, code in self.server.failures)
+        if chapter.ends:
+            return image.version == chapter.ends and (heard or not chapter.told)
+        return heard or image.version == chapter.offer

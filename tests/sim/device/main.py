@@ -1,7 +1,8 @@
 """Runs lives: main.py WORLD SCENARIO PLAN [CUTS] [STATES]
 
-PLAN: from,to,every,seeds,pairs,salt,random of sim.h. CUTS: "operation.shape.seed,..." to replay, or "-". Prints one FAIL line for
-each life that went wrong and, last, what was done. Set MPOTA_VERBOSE to see a life.
+PLAN: from,to,every,seeds,pairs,salt of sim.h; a random scenario runs once for each seed in [from, to). CUTS: to replay them,
+"operation.shape.seed,...", or "-". Prints one FAIL line for each life that went wrong and, last, what was done. Set
+MPOTA_VERBOSE to see a life.
 """
 
 # SPDX-License-Identifier: MIT
@@ -20,7 +21,7 @@ import random
 import _sim
 from life import Life
 from oracle import Violation, words
-from scenarios import SCENARIOS
+from scenarios import CUT, RANDOM
 from world import World
 
 
@@ -46,6 +47,20 @@ def verdict(life):
     return None
 
 
+def live(world, scenario, name, say, verbose):
+    """One life and, by forks, all those that it is cut into."""
+    life = Life(world, scenario, say if verbose else None)
+    wrong = verdict(life)
+    operations, path, _, _ = _sim.life()
+    if wrong:
+        say("FAIL", name or path or "-", wrong)
+        if verbose:
+            for slot in range(2):
+                say("    " + words(life.oracle, slot))
+    _sim.end(not wrong)
+    return operations
+
+
 def main(folder, name, plan, cuts="-", states=""):
     world = World(folder)
     setup(world)
@@ -53,17 +68,19 @@ def main(folder, name, plan, cuts="-", states=""):
     verbose = os.getenv("MPOTA_VERBOSE")
     if not verbose:
         builtins.print = lambda *args: None
-    random.seed(1)
-    life = Life(world, SCENARIOS[name], say if verbose else None)
-    _sim.plan(tuple(int(n) for n in plan.split(",")), tuple(numbers(cut) for cut in cuts.split(",")) if cuts != "-" else ())
-    wrong = verdict(life)
-    operations, path, _, _ = _sim.life()
-    if wrong:
-        say("FAIL", path or "-", wrong)
-        if verbose:
-            for slot in range(2):
-                say("    " + words(life.oracle, slot))
-    _sim.end(not wrong)
+    start, end, every, seeds, pairs, salt = (int(n) for n in plan.split(","))
+    operations = 0
+    if name in CUT:
+        random.seed(1)
+        _sim.plan((start, end, every, seeds, pairs, salt, 0), tuple(numbers(cut) for cut in cuts.split(",")) if cuts != "-" else ())
+        operations = live(world, CUT[name](), "", say, verbose)
+    else:
+        for seed in range(start, end):
+            if _sim.spawn("s%d" % seed):
+                random.seed(seed)
+                scenario = RANDOM[name](seed)
+                _sim.plan((0, 0, 1, 1, 0, seed, world.operations(scenario.random)), ())
+                live(world, scenario, "s%d" % seed, say, verbose)
     if states:
         _sim.save_states(states)
     say("DONE", operations, _sim.stats())

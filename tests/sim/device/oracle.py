@@ -7,6 +7,7 @@ from ota import message, native
 
 CONSOLE, CONFIRMED, TRIAL, VERIFIED = range(4)
 TRIES = 3
+_COMMIT = 4  # enum sim_phase
 
 
 class Violation(Exception):
@@ -20,7 +21,7 @@ def numbers(version):
 class Oracle:
     def __init__(self, world):
         self._world = world
-        self._cells = _sim.cells()
+        self._cells = _sim.cells(False)
         self._done = ()  # highest version that was confirmed
         self._rejected = []
         self._trial = None  # version of the last boot, if that was a trial
@@ -38,10 +39,10 @@ class Oracle:
                 return offer
         return None
 
-    def trailer(self, slot):
+    def trailer(self, slot, before=False):
         end = (slot + 1) * self._world.part["slot_bytes"]
         sector = self._world.part["sector"]
-        return native.trailer(memoryview(self._cells)[end - sector : end], sector)
+        return native.trailer(memoryview(_sim.cells(True) if before else self._cells)[end - sector : end], sector)
 
     def looked_at(self):
         """Before every boot: what a slot's marks promise is there."""
@@ -82,15 +83,18 @@ class Oracle:
         return len(_sim.life()[1].split(",")) if _sim.life()[1] else 0
 
     def fetched(self, server, size):
-        """A fetch repeats at most one progress step, and the sector that was under way."""
+        """A fetch repeats at most one progress step, and the sector that was under way. A slot whose complete mark is seen one day
+        and not the other is begun anew: whoever cannot be started and is not rejected is not to be trusted either."""
+        if _sim.life()[2] >> _COMMIT & 1:
+            return
         sector = self._world.part["sector"]
         step = (size // 64 + sector - 1) // sector * sector
         self.check(server.repeated <= step + sector, "the fetch repeated %d bytes" % server.repeated)
 
 
-def words(oracle, slot):
-    """A trailer in words."""
-    (_, started, kind, size, _, progress, complete, sequence, counter, tried, confirmed, rejected, reason, reported) = oracle.trailer(slot)
+def words(oracle, slot, before=False):
+    """A trailer in words; before: as it was before the last cut."""
+    (_, started, kind, size, _, progress, complete, sequence, counter, tried, confirmed, rejected, reason, reported) = oracle.trailer(slot, before)
     said = []
     if started:
         said.append("started x%d (%s of %d)" % (started, "patch" if kind else "image", size))
@@ -106,5 +110,8 @@ def words(oracle, slot):
         said.append("rejected x%d (%d)" % (rejected, reason))
     if reported:
         said.append("reported")
-    image = oracle.image_at(slot)
-    return "%s: %s; holds %s" % ("AB"[slot], ", ".join(said) or "no marks", image.version if image else "no whole image")
+    text = "%s: %s" % ("AB"[slot], ", ".join(said) or "no marks")
+    if not before:
+        image = oracle.image_at(slot)
+        text += "; holds %s" % (image.version if image else "no whole image")
+    return text

@@ -39,3 +39,7 @@ class World:
         if not offer or not offer.patch:
             return 0
         return self.part["slot_bytes"] - sector - (offer.size + sector - 1) // sector * sector
+
+    def operations(self, cuts):
+        """One operation in so many is to be cut, for this number of cuts in a sector's worth of programs."""
+        return int(self.part["sector"] / self.part["command"] / cuts) if cuts else 0

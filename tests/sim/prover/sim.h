@@ -55,7 +55,8 @@ struct sim_trust {
 struct sim_api {
     void (*setup)(const struct sim_part *part, const struct sim_trust *trust);
     void (*plan)(const struct sim_plan *plan);
-    uint8_t *(*cells)(uint32_t *size);
+    uint8_t *(*cells)(bool before, uint32_t *size); // as they are, or as they were before the last cut
+    const char *(*cut_words)(void);                 // the last cut
     int (*read)(uint32_t offset, void *buf, uint32_t n);
     int (*write)(uint32_t offset, const void *buf, uint32_t n);
     int (*erase)(uint32_t offset, uint32_t n);
@@ -69,6 +70,7 @@ struct sim_api {
     const char *(*misdeed)(void);
     uint32_t (*path)(char *text, uint32_t size);
     uint32_t (*cut_phases)(void); // a bit for each phase that was cut in this life
+    bool (*spawn)(const char *name); // forks: true in the child, after its end false in the parent
     void (*end)(bool good);       // ends a forked life; returns in the first one
     const struct sim_stats *(*stats)(void);
     int (*save_states)(const char *path);

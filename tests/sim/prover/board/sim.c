@@ -33,6 +33,8 @@ static bool is_child;
 static enum sim_phase phase;
 static const char *misdeed;
 static struct shared *shared;
+static uint8_t *before;     // what the flash held before the last cut
+static char cut_words[160]; // and what was going on
 
 static uint32_t mix(uint32_t a, uint32_t b) {
     uint64_t x = ((uint64_t)a << 32 | b) * 0x9e3779b97f4a7c15u;
@@ -61,6 +63,26 @@ static void record_cut(bool erase, uint32_t shape) {
     }
 }
 
+static const char *const phase_words[SIM_PHASES] = {
+    "begin", "fetch", "install", "progress", "commit", "trial", "confirm", "reject", "report", "console",
+};
+static const char *const program_words[] = {
+    "nothing was programmed", "the first bytes were programmed", "some of the bits were programmed",
+    "all was programmed", "the bits read differently from time to time",
+};
+static const char *const erase_words[] = {
+    "nothing was erased", "half of the ones became zeros", "all is zero", "noise", "reads as erased",
+    "reads as erased from time to time", "erased in parts", "a few more zeros", "a few zeros left",
+};
+
+static void describe(bool erase, uint32_t offset, uint32_t n) {
+    const struct sim_cut *cut = &path[path_count - 1];
+    const char *how = cut->shape == SIM_SHAPE_FAIL ? "it failed half-way" : erase ? erase_words[cut->shape] : program_words[cut->shape];
+    snprintf(cut_words, sizeof(cut_words), "operation %u, %s of %u bytes at %#x of slot %c (%s): %s", cut->operation,
+        erase ? "erase" : "program", n, offset % slot_bytes, "AB"[offset / slot_bytes], phase_words[phase], how);
+    memcpy(before, chip.cells, chip.nor.size);
+}
+
 // The tree
 
 static bool armed; // a cut is due in the operation that is under way
@@ -81,28 +103,21 @@ static void arm(uint32_t shape, uint32_t seed) {
     armed = true;
 }
 
-// One branch: true in the child, whose life goes on with this cut.
-static bool branch(uint32_t shape, uint32_t seed) {
-    int status;
+// A fork of this life: true in the child. The parent waits for its end; `text` names the child if it crashes.
+static bool spawn(const char *text) {
+    int status = 0;
     alarm(0);
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
         is_child = true;
         alarm(LIFE_SECONDS);
-        arm(shape, seed);
         return true;
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) > 1) {
-        char text[1024];
-        arm(shape, seed);
-        sim_api.path(text, sizeof(text));
-        path_count--;
-        chip.nor.cut_at = chip.nor.fail_at = 0;
-        armed = false;
         shared->stats.lives++;
         shared->stats.failures++;
-        printf("FAIL %s the life crashed or hung (status %d)\n", text, pid < 0 ? -1 : status);
+        printf("FAIL %s the life crashed or hung (status %d)\n", text, status);
     }
     if (is_child) {
         alarm(LIFE_SECONDS);
@@ -110,19 +125,34 @@ static bool branch(uint32_t shape, uint32_t seed) {
     return false;
 }
 
+// One branch: true in the child, whose life goes on with this cut.
+static bool branch(uint32_t shape, uint32_t seed) {
+    char text[2048];
+    arm(shape, seed);
+    sim_api.path(text, sizeof(text));
+    if (spawn(text)) {
+        return true;
+    }
+    path_count--;
+    chip.nor.cut_at = chip.nor.fail_at = 0;
+    armed = false;
+    return false;
+}
+
+static bool is_sampled(uint32_t operation) {
+    return plan.every <= 1 || (phase != SIM_FETCH && phase != SIM_INSTALL) || mix(operation, plan.salt) % plan.every == 0;
+}
+
 static void explore(bool erase, uint32_t operation) {
     const uint32_t shapes = erase ? NOR_ERASE_CUTS : NOR_PROGRAM_CUTS;
     if (path_count > 0) {
         uint32_t r = mix(operation, plan.salt ^ path[0].operation << 8 ^ path[0].shape ^ path[0].seed << 24);
-        if (plan.pairs > 0 && path_count == 1 && r % plan.pairs == 0) {
+        if (plan.pairs > 0 && path_count == 1 && r % plan.pairs == 0 && is_sampled(operation)) {
             (void)branch(r / plan.pairs % shapes, r >> 8);
         }
         return;
     }
-    if (operation < plan.from || operation >= plan.to) {
-        return;
-    }
-    if ((phase == SIM_FETCH || phase == SIM_INSTALL) && plan.every > 1 && mix(operation, plan.salt) % plan.every != 0) {
+    if (operation < plan.from || operation >= plan.to || !is_sampled(operation)) {
         return;
     }
     for (uint32_t seed = 0; seed < plan.seeds; seed++) {
@@ -162,7 +192,6 @@ static bool in_trailer(uint32_t offset) {
 
 static void watch(struct norchip *c, uint32_t offset, const uint8_t *in, uint32_t n) {
     const uint32_t operation = c->nor.operations + 1;
-    (void)n;
     if (slot_of(offset) == running && (in == NULL || !in_trailer(offset))) {
         misdeed = in == NULL ? "erased a sector of the running slot" : "programmed the running slot's image";
     }
@@ -176,6 +205,7 @@ static void watch(struct norchip *c, uint32_t offset, const uint8_t *in, uint32_
     }
     if (armed) { // hashed when it has happened; counted now, while the operation is known
         record_cut(in == NULL, path[path_count - 1].shape);
+        describe(in == NULL, offset, n);
     }
 }
 
@@ -378,6 +408,7 @@ static void setup(const struct sim_part *part, const struct sim_trust *trust) {
     const uint32_t size = OTA_BOOT_SLOTS * part->slot_bytes;
     uint8_t *cells = malloc(size);
     memset(cells, 0xff, size);
+    before = malloc(size);
     slot_bytes = part->slot_bytes;
     norchip_init(&chip, cells, size, part->sector);
     norchip_io(&chip, &io);
@@ -410,9 +441,13 @@ static void set_plan(const struct sim_plan *p) {
     path_count = 0;
 }
 
-static uint8_t *get_cells(uint32_t *size) {
+static uint8_t *get_cells(bool as_before, uint32_t *size) {
     *size = chip.nor.size;
-    return chip.cells;
+    return as_before ? before : chip.cells;
+}
+
+static const char *get_cut_words(void) {
+    return cut_words;
 }
 
 static bool matches(uint32_t offset, const uint8_t *bytes, uint32_t n) {
@@ -432,7 +467,7 @@ static void fault(uint32_t what, uint32_t a, uint32_t b) {
             chip.nor.endurance = a;
             break;
         default:
-            chip.cells[a] ^= (uint8_t)(1u << b);
+            norchip_rot(&chip, a, b);
             break;
     }
 }
@@ -483,5 +518,5 @@ static int save_states(const char *file) {
 const struct sim_api sim_api = {
     .setup = setup, .plan = set_plan, .cells = get_cells, .read = sim_read, .write = sim_write, .erase = sim_erase, .boot = sim_boot,
     .matches = matches, .patch_area = set_patch_area, .fault = fault, .operations = get_operations, .misdeed = get_misdeed,
-    .path = get_path, .cut_phases = get_cut_phases, .end = end, .stats = get_stats, .save_states = save_states,
+    .cut_words = get_cut_words, .spawn = spawn, .path = get_path, .cut_phases = get_cut_phases, .end = end, .stats = get_stats, .save_states = save_states,
 };

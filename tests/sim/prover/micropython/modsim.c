@@ -114,13 +114,18 @@ static mp_obj_t matches(mp_obj_t offset, mp_obj_t bytes) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(matches_obj, matches);
 
-// The cells themselves, as a bytearray: what an oracle with a microscope would see.
-static mp_obj_t cells(void) {
+// cells(before): the cells themselves, as a bytearray: what an oracle with a microscope would see, or saw before the last cut
+static mp_obj_t cells(mp_obj_t before) {
     uint32_t size;
-    uint8_t *p = api->cells(&size);
+    uint8_t *p = api->cells(mp_obj_is_true(before), &size);
     return mp_obj_new_bytearray_by_ref(size, p);
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(cells_obj, cells);
+static MP_DEFINE_CONST_FUN_OBJ_1(cells_obj, cells);
+
+static mp_obj_t cut_words(void) {
+    return mp_obj_new_str_from_cstr(api->cut_words());
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(cut_words_obj, cut_words);
 
 static mp_obj_t patch_area(mp_obj_t offset) {
     api->patch_area((uint32_t)number(offset));
@@ -146,6 +151,12 @@ static mp_obj_t life(void) {
     return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(life_obj, life);
+
+// spawn(name) -> True in a fork of this life; False when that has ended
+static mp_obj_t spawn(mp_obj_t name) {
+    return mp_obj_new_bool(api->spawn(mp_obj_str_get_str(name)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(spawn_obj, spawn);
 
 static mp_obj_t end(mp_obj_t good) {
     api->end(mp_obj_is_true(good));
@@ -192,9 +203,11 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_boot), MP_ROM_PTR(&boot_obj) },
     { MP_ROM_QSTR(MP_QSTR_matches), MP_ROM_PTR(&matches_obj) },
     { MP_ROM_QSTR(MP_QSTR_cells), MP_ROM_PTR(&cells_obj) },
+    { MP_ROM_QSTR(MP_QSTR_cut_words), MP_ROM_PTR(&cut_words_obj) },
     { MP_ROM_QSTR(MP_QSTR_patch_area), MP_ROM_PTR(&patch_area_obj) },
     { MP_ROM_QSTR(MP_QSTR_fault), MP_ROM_PTR(&fault_obj) },
     { MP_ROM_QSTR(MP_QSTR_life), MP_ROM_PTR(&life_obj) },
+    { MP_ROM_QSTR(MP_QSTR_spawn), MP_ROM_PTR(&spawn_obj) },
     { MP_ROM_QSTR(MP_QSTR_end), MP_ROM_PTR(&end_obj) },
     { MP_ROM_QSTR(MP_QSTR_stats), MP_ROM_PTR(&stats_obj) },
     { MP_ROM_QSTR(MP_QSTR_save_states), MP_ROM_PTR(&save_states_obj) },
