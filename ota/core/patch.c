@@ -77,8 +77,8 @@ static void take_fields(struct cursor *c, struct ota_patch_info *h) {
     v = take_number(c);
     h->new_size = h->old_size + (v & 1 ? ~(v >> 1) : v >> 1);
     h->base = take_number(c);
-    c->bad |= !cut(c) && (h->arch >= OTA_PATCH_ARCHS || h->windows > OTA_PATCH_WINDOWS || (h->model & 0x80) || (h->model & 15u) > 13 ||
-                          h->region_shift < 5 || h->region_shift > 12 || h->old_size > SIZE_MAX_BYTES || h->new_size > SIZE_MAX_BYTES);
+    c->bad |= !cut(c) && (h->arch >= OTA_PATCH_ARCHS || h->windows > OTA_PATCH_WINDOWS || (h->model & 15u) > 13 ||
+                          h->region_shift < 5 || h->region_shift > 13 || h->old_size > SIZE_MAX_BYTES || h->new_size > SIZE_MAX_BYTES);
     for (uint32_t i = 0; i < h->windows && !c->bad && !cut(c); i++) {
         take_window(c, &h->window[i]);
     }

@@ -21,7 +21,7 @@ int32_t patch_region(const struct patch_state *s, uint32_t address) {
         if (offset < h->window[i].size) {
             return (int32_t)(first + (offset >> h->region_shift));
         }
-        first += h->window[i].size >> h->region_shift;
+        first += ((h->window[i].size - 1) >> h->region_shift) + 1;
     }
     return -1;
 }
@@ -282,7 +282,7 @@ static uint32_t guess(struct patch_state *s, struct patch_guess *g) {
     const struct patch_site *site = g->site;
     uint32_t confidence;
     if (site->type == PATCH_LOAD) {
-        g->entry = &s->lines[(site->target - s->info.base) >> 6 & (PATCH_LINES - 1)];
+        g->entry = patch_pool(s, s->at_lines) + ((site->target - s->info.base) >> 6 & (s->lines - 1));
         g->d = *g->entry ? unpack(s, *g->entry) : (int32_t)(s->new_pos - s->old_pos);
         return *g->entry ? 2 : 0;
     }
