@@ -88,7 +88,7 @@ static uint32_t choose(const struct patch_state *s, uint32_t want, uint32_t *k) 
 
 static int start(struct patch_state *s, const struct ota_patch_io *io) {
     uint32_t want = patch_ask(io, PATCH_ASK_OLD, NULL, 0), k = 0, pos;
-    uint32_t kind = patch_tree(s, io, s->t_kind, 3, choose(s, want, &k));
+    uint32_t kind = patch_tree(s, io, s->t_kind, 3, PATCH_WANT(choose(s, want, &k)));
     if (kind < KIND_RECENT) {
         pos = expected(s, kind);
     } else if (kind == KIND_RECENT) {

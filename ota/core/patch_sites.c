@@ -239,7 +239,7 @@ static uint32_t choose(struct patch_state *s, const struct ota_patch_io *io, con
 static int alternative(struct patch_state *s, const struct ota_patch_io *io, const struct patch_guess *g) {
     const struct patch_site *site = g->site;
     int32_t want = 0, d;
-    uint32_t k = patch_tree(s, io, s->t_recent[site->type], 4, choose(s, io, g, &want));
+    uint32_t k = patch_tree(s, io, s->t_recent[site->type], 4, PATCH_WANT(choose(s, io, g, &want)));
     if (k == ALTERNATIVE_END && (s->run || s->subs)) {
         patch_end_copy(s);
         return OTA_OK;
