@@ -88,7 +88,7 @@ static uint32_t choose(const struct patch_state *s, uint32_t want, uint32_t *k) 
 
 static int start(struct patch_state *s, const struct ota_patch_io *io) {
     uint32_t want = patch_ask(io, PATCH_ASK_OLD, NULL, 0), k = 0, pos;
-    uint32_t kind = patch_tree(s, io, s->t_kind, 3, choose(s, want, &k));
+    uint32_t kind = patch_tree(s, io, s->t_kind, 3, PATCH_WANT(choose(s, want, &k)));
     if (kind < KIND_RECENT) {
         pos = expected(s, kind);
     } else if (kind == KIND_RECENT) {
@@ -136,11 +136,9 @@ static void copied(struct patch_state *s, uint32_t old, bool starts) {
 static int byte_missed(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old) {
     uint32_t rc = patch_run_class(s);
     int want = !patch_ask(io, PATCH_ASK_EQUAL, old, 1);
-    if (s->info.model & PATCH_BY_CLASS) {
-        uint32_t class = patch_arch(s)->classify(s, old);
-        return patch_raised_flag(s, io, &s->pool[rc * 48 + class], class << 8 | old[0], want);
-    }
-    return patch_flag(s, io, &s->pool[rc * 3 + s->phase], want);
+    uint32_t class = patch_arch(s)->classify(s, old);
+    uint32_t *f = &s->pool[s->info.model & PATCH_BY_CLASS ? rc * 48 + class : rc * 3 + s->phase];
+    return s->info.model & PATCH_BY_BYTE ? patch_raised_flag(s, io, f, class << 8 | old[0], want) : patch_flag(s, io, f, want);
 }
 
 static int byte_step(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old) {
@@ -154,7 +152,7 @@ static int byte_step(struct patch_state *s, const struct ota_patch_io *io, const
     }
     // A copy makes at least one byte: there is no end to code before.
     if (s->run || s->subs) {
-        uint32_t *f = &s->f_end[(at_most(s->subs, 3) * 3 + s->phase) * 6 + patch_run_class(s)];
+        uint32_t *f = &s->f_end[at_most(s->subs, 2) * 6 + patch_run_class(s)];
         if (patch_flag(s, io, f, (int)patch_ask(io, PATCH_ASK_END, NULL, 0))) {
             patch_end_copy(s);
             return OTA_OK;
@@ -194,16 +192,18 @@ int patch_step(struct patch_state *s, const struct ota_patch_io *io) {
 uint32_t patch_layout(struct patch_state *s) {
     struct ota_patch_info *h = &s->info;
     uint32_t trees = h->model & PATCH_BY_PHASE ? 3 * 256 : 256, bits = h->model & 15u, n = h->region_shift;
-    s->at_flags = 2 * 6 * (h->model & PATCH_BY_CLASS ? 48 : 3);
-    s->at_literal = s->at_flags + (h->model & PATCH_BY_CLASS ? 1u << PATCH_FLAG_BITS : 0);
+    s->at_raise = 2 * 6 * (h->model & PATCH_BY_CLASS ? 48 : 3);
+    s->at_literal = s->at_raise + (h->model & PATCH_BY_BYTE ? 1u << PATCH_RAISE_BITS : 0);
     s->at_sub = s->at_literal + trees;
     s->at_hash = s->at_sub + trees;
     s->at_half = s->at_hash + (bits ? 1u << bits : 0);
-    s->at_table = s->at_half + (h->model & PATCH_BY_HALF ? PATCH_HALVES : 0);
+    s->at_lines = s->at_half + (h->model & PATCH_BY_HALF ? PATCH_HALVES : 0);
+    s->lines = h->arch != OTA_PATCH_XTENSA ? 0 : h->model & PATCH_BY_HALF ? 256 : 64;
+    s->at_table = s->at_lines + s->lines;
     s->image_regions = (h->old_size + PATCH_BEYOND + (1u << n) - 1) >> n;
     s->regions = s->image_regions;
     for (uint32_t i = 0; i < h->windows; i++) {
-        s->regions += h->window[i].size >> n;
+        s->regions += ((h->window[i].size - 1) >> n) + 1;
     }
     return (uint32_t)offsetof(struct patch_state, pool) + 2 * (s->at_table + s->regions + (s->regions & 1));
 }
@@ -236,17 +236,16 @@ void patch_model_init(struct patch_state *s) {
     set32(s->f_half + 16, 4, 1024, 3); // a constant that was never renumbered
     set32(s->f_half_bytes, 3, 16384, 2);
     set32(s->f_keep, 12, 16384, 2);
-    set32(s->f_end, 72, 16384, 2);
+    set32(s->f_end, 18, 16384, 2);
     set32(s->f_start, 24, 8192, 2);
     set32(s->f_start, 3, 49152, 2);
     set16(s->t_kind, sizeof s->t_kind + sizeof s->t_reach + sizeof s->t_recent);
     set16(&s->n_offset, sizeof s->n_offset + sizeof s->n_shift + sizeof s->n_half);
     set16(patch_pool(s, s->at_literal), 2 * (s->at_half - s->at_literal));
-    for (uint32_t i = 0; i < s->at_literal - s->at_flags; i++) {
-        patch_pool(s, s->at_flags)[i] = 0x41;
+    for (uint32_t i = 0; i < s->at_literal - s->at_raise; i++) {
+        patch_pool(s, s->at_raise)[i] = 0x41;
     }
     memset(patch_pool(s, s->at_half), 0, 2 * (s->at_table - s->at_half + s->regions));
-    memset(s->lines, 0, sizeof s->lines);
     memset(s->far, 0, sizeof s->far);
     memset(s->recent, 0, sizeof s->recent);
     s->old_from = 0u - PATCH_OLD_BYTES;

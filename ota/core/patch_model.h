@@ -10,17 +10,17 @@
 #define PATCH_STEP_BYTES 40u
 #define PATCH_OLD_BYTES 128u
 #define PATCH_RECENT 8u
-#define PATCH_FAR 64u
+#define PATCH_FAR 32u
 #define PATCH_NEAR 16u
 #define PATCH_BEYOND 4096u // addresses so far behind the image's end still belong to it
-#define PATCH_LINES 256u
 #define PATCH_HALVES 512u
-#define PATCH_FLAG_BITS 10u
+#define PATCH_RAISE_BITS 9u
 
 // Bits of info.model above the four of literal_bits.
 #define PATCH_BY_PHASE 0x10u // byte trees of their own for each place in an instruction
 #define PATCH_BY_CLASS 0x20u // byte flags of their own for each class of instruction
-#define PATCH_BY_HALF 0x40u  // renumbered half-words
+#define PATCH_BY_HALF 0x40u  // renumbered small numbers, and a larger table for loads
+#define PATCH_BY_BYTE 0x80u  // what became of each byte value, by class of instruction
 
 enum patch_site_type { PATCH_WORD, PATCH_CALL, PATCH_LOAD, PATCH_HALF, PATCH_CONSTANT, PATCH_NO_SITE };
 
@@ -39,7 +39,7 @@ struct patch_guess {
 };
 
 struct patch_number {
-    uint16_t length[2][32], top[32];
+    uint16_t length[2][32], top[16];
 };
 
 // The layout of the caller's buffer. Tables whose size depends on the patch follow; their places are indices into `pool`.
@@ -55,11 +55,10 @@ struct patch_state {
     uint32_t new_pos, old_pos, old_from, gap, done;
     uint32_t image_regions, regions, far_next;
     int32_t recent[PATCH_RECENT], far[PATCH_FAR];
-    uint32_t f_site[6 * 4 * 4 * 2], f_half[3 * 4 * 4], f_half_bytes[3], f_keep[3 * 4], f_end[4 * 3 * 6], f_start[8 * 3];
+    uint32_t f_site[6 * 4 * 4 * 2], f_half[3 * 4 * 4], f_half_bytes[3], f_keep[3 * 4], f_end[3 * 6], f_start[8 * 3];
     uint16_t t_kind[8], t_reach[16], t_recent[4][16];
     struct patch_number n_offset, n_shift[2], n_half;
-    uint16_t lines[PATCH_LINES];
-    uint32_t at_flags, at_literal, at_sub, at_hash, at_half, at_table; // places in the pool
+    uint32_t at_raise, at_literal, at_sub, at_hash, at_half, at_lines, lines, at_table; // places in the pool
     uint32_t pool[1];                            // byte flags, then 16-bit tables
 };
 

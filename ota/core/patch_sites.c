@@ -21,7 +21,7 @@ int32_t patch_region(const struct patch_state *s, uint32_t address) {
         if (offset < h->window[i].size) {
             return (int32_t)(first + (offset >> h->region_shift));
         }
-        first += h->window[i].size >> h->region_shift;
+        first += ((h->window[i].size - 1) >> h->region_shift) + 1;
     }
     return -1;
 }
@@ -239,7 +239,7 @@ static uint32_t choose(struct patch_state *s, const struct ota_patch_io *io, con
 static int alternative(struct patch_state *s, const struct ota_patch_io *io, const struct patch_guess *g) {
     const struct patch_site *site = g->site;
     int32_t want = 0, d;
-    uint32_t k = patch_tree(s, io, s->t_recent[site->type], 4, choose(s, io, g, &want));
+    uint32_t k = patch_tree(s, io, s->t_recent[site->type], 4, PATCH_WANT(choose(s, io, g, &want)));
     if (k == ALTERNATIVE_END && (s->run || s->subs)) {
         patch_end_copy(s);
         return OTA_OK;
@@ -282,7 +282,7 @@ static uint32_t guess(struct patch_state *s, struct patch_guess *g) {
     const struct patch_site *site = g->site;
     uint32_t confidence;
     if (site->type == PATCH_LOAD) {
-        g->entry = &s->lines[(site->target - s->info.base) >> 6 & (PATCH_LINES - 1)];
+        g->entry = patch_pool(s, s->at_lines) + ((site->target - s->info.base) >> 6 & (s->lines - 1));
         g->d = *g->entry ? unpack(s, *g->entry) : (int32_t)(s->new_pos - s->old_pos);
         return *g->entry ? 2 : 0;
     }

@@ -48,7 +48,7 @@ int patch_flag(struct patch_state *s, const struct ota_patch_io *io, uint32_t *f
 // A flag that what a hash of the context picks may make more likely to be 1, never less.
 int patch_raised_flag(struct patch_state *s, const struct ota_patch_io *io, uint32_t *f, uint32_t context, int want) {
     uint32_t p = *f >> 16;
-    uint16_t *u = patch_pool(s, s->at_flags) + (context * 0x9e3779b1u >> (32 - PATCH_FLAG_BITS));
+    uint16_t *u = patch_pool(s, s->at_raise) + (context * 0x9e3779b1u >> (32 - PATCH_RAISE_BITS));
     uint32_t q = *u & 0xfff0u;
     if (q >= RAISE_FROM && q > p) {
         p += (q - p) >> 2;
@@ -101,7 +101,7 @@ int32_t patch_number(struct patch_state *s, const struct ota_patch_io *io, struc
     *wide = n > 7;
     uint32_t v = 1;
     for (uint32_t b = n; b--;) {
-        if (b + 1 == n) {
+        if (b + 1 == n && n < 16) {
             int bit = patch_code(s, io, (m->top[n] & 0xfff0u) | 8, w >> b & 1);
             adapt(&m->top[n], bit, TREE_LIMIT);
             v = v << 1 | (uint32_t)bit;

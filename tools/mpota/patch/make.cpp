@@ -51,21 +51,54 @@ void attempt(Job job, const std::vector<Copy> &copies, uint32_t budget, Bytes &b
     }
 }
 
-// For a set of model parts, the largest literal table that fits beside each table of displacements.
-void attempt_sizes(Job &job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
-    uint8_t parts = job.info.model;
-    for (uint8_t shift = 6; shift <= 11; shift++) {
-        job.info.region_shift = shift;
-        for (uint8_t bits = 13; bits; bits--) {
-            uint8_t n = bits == 1 ? 0 : bits;
-            job.info.model = (uint8_t)(parts | n);
-            if (state_size(job.info) <= budget) {
-                attempt(job, copies, budget, best);
-                break;
+// For a set of model parts and a table of displacements, the largest table for literals that fits beside them.
+void attempt_parts(Job &job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
+    uint8_t parts = job.info.model & 0xf0;
+    for (uint8_t bits = 13; bits; bits--) {
+        job.info.model = (uint8_t)(parts | (bits == 1 ? 0 : bits));
+        if (state_size(job.info) <= budget) {
+            attempt(job, copies, budget, best);
+            return;
+        }
+    }
+}
+
+// Climbs: changes one part of the model or the size of regions while that helps.
+void climb(Job &job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
+    const uint8_t parts[] = {0, PATCH_BY_PHASE, PATCH_BY_CLASS, PATCH_BY_HALF, PATCH_BY_BYTE};
+    uint8_t kept = job.info.model & 0xf0, shift = job.info.region_shift;
+    for (bool better = true; better;) {
+        better = false;
+        for (int i = 0; i < 7; i++) {
+            size_t before = best.size();
+            job.info.model = i < 5 ? kept ^ parts[i] : kept;
+            job.info.region_shift = (uint8_t)(shift + (i == 5) - (i == 6));
+            if (job.info.region_shift >= 5 && job.info.region_shift <= 13) {
+                attempt_parts(job, copies, budget, best);
+            }
+            if (best.size() != before) {
+                kept = job.info.model & 0xf0;
+                shift = job.info.region_shift;
+                better = i > 0;
             }
         }
     }
-    job.info.model = parts;
+}
+
+void attempt_models(Job job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
+    struct {
+        uint8_t parts, shift;
+    } starts[] = {{0xf0, 8}, {PATCH_BY_HALF, 10}, {0, 6}, {0, 13}};
+    for (auto &start : starts) {
+        job.info.model = start.parts;
+        job.info.region_shift = start.shift;
+        if (state_size(job.info) <= budget) {
+            climb(job, copies, budget, best);
+            if (job.new_image.size() > 400000) {
+                return; // a better start is not worth its time here
+            }
+        }
+    }
 }
 
 std::vector<Copy> choose_copies(Job &job) {
@@ -77,7 +110,7 @@ std::vector<Copy> choose_copies(Job &job) {
     size_t smallest = SIZE_MAX;
     std::vector<float> cost;
     job.info.region_shift = 9;
-    job.info.model = PATCH_BY_CLASS | PATCH_BY_PHASE | PATCH_BY_HALF | 12;
+    job.info.model = 0xf0 | 12;
     job.info.state_bytes = state_size(job.info);
     for (int i = 0; i < rounds; i++) {
         copies = chooser.choose();
@@ -110,15 +143,11 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     guess_windows(job.old_image, job.info);
     std::vector<Copy> copies = choose_copies(job);
     Bytes best;
-    for (uint32_t parts : {PATCH_BY_CLASS | PATCH_BY_PHASE | PATCH_BY_HALF, PATCH_BY_CLASS | PATCH_BY_HALF, PATCH_BY_CLASS, 0u}) {
-        job.info.model = (uint8_t)parts;
-        attempt_sizes(job, copies, j->state_bytes, best);
-    }
+    attempt_models(job, copies, j->state_bytes, best);
     job.info.arch = OTA_PATCH_RAW;
     job.info.windows = 0;
     job.info.base = 0;
-    job.info.model = 0;
-    attempt_sizes(job, copies, j->state_bytes, best);
+    attempt_models(job, copies, j->state_bytes, best);
     if (best.size() > room) {
         return 0;
     }

@@ -1,0 +1,658 @@
+"""A second patch decoder, written from SPEC.md section 3 alone: slow, plain, and the judge of the one in C."""
+
+WORD, CALL, LOAD, HALF, CONSTANT = range(5)
+RAW, XTENSA, THUMB, ARM, X86_64 = range(5)
+M32 = 0xFFFFFFFF
+SHARE = (0, 1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6)
+RATE = [131072 // (2 * n + 3) for n in range(101)]
+
+
+class Refused(Exception):
+    pass
+
+
+def signed(v, bits=32):
+    v &= (1 << bits) - 1
+    return v - (1 << bits) if v >> (bits - 1) else v
+
+
+class Header:
+    """Section 3.1."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+        if self.take(2) != b"mP":
+            raise Refused("magic")
+        if self.byte() != 1:
+            raise Refused("version")
+        v = self.byte()
+        self.arch, windows = v & 15, v >> 4
+        model = self.byte()
+        self.literal_bits = model & 15
+        self.by_phase, self.by_class = bool(model & 0x10), bool(model & 0x20)
+        self.by_half, self.by_byte = bool(model & 0x40), bool(model & 0x80)
+        self.region_shift = self.byte()
+        self.state_bytes = self.number()
+        self.old_size = self.number()
+        v = self.number()
+        self.new_size = self.old_size + (-(v >> 1) - 1 if v & 1 else v >> 1)
+        self.base = self.number()
+        if self.arch > X86_64 or windows > 3 or self.literal_bits > 13 or not 5 <= self.region_shift <= 13:
+            raise Refused("header")
+        if self.old_size > 0x1000000 or not 0 <= self.new_size <= 0x1000000:
+            raise Refused("header")
+        self.windows = [self.window() for _ in range(windows)]
+        self.old_sha256, self.new_sha256 = self.take(32), self.take(32)
+
+    def take(self, n):
+        b = self.data[self.at : self.at + n]
+        if len(b) != n:
+            raise Refused("cut")
+        self.at += n
+        return bytes(b)
+
+    def byte(self):
+        return self.take(1)[0]
+
+    def number(self):
+        v = 0
+        for i in range(5):
+            b = self.byte()
+            v |= (b & 127) << 7 * i
+            if not b & 128:
+                if v > M32:
+                    break
+                return v
+        raise Refused("number")
+
+    def window(self):
+        start, size = self.number(), self.number()
+        if start >> 20 or not 1 <= size <= 0x1000:
+            raise Refused("window")
+        return start << 12, size << 12
+
+
+class Coder:
+    """Section 3.2."""
+
+    def __init__(self, body):
+        self.body, self.at = body, 0
+        self.range = M32
+        self.code = 0
+        for _ in range(4):
+            self.code = self.code << 8 | self.next()
+
+    def next(self):
+        self.at += 1
+        if self.at - len(self.body) > 4:
+            raise Refused("cut")
+        return self.body[self.at - 1] if self.at <= len(self.body) else 0
+
+    def decide(self, p):
+        bound = (self.range >> 16) * p
+        bit = int(self.code < bound)
+        if bit:
+            self.range = bound
+        else:
+            self.code -= bound
+            self.range -= bound
+        while self.range < 1 << 24:
+            self.range = self.range << 8 & M32
+            self.code = (self.code << 8 | self.next()) & M32
+        return bit
+
+
+class Flag:
+    def __init__(self, p, n):
+        self.p, self.n = p << 6, n
+
+    def odds(self):
+        return max(self.p >> 6, 1)
+
+    def adapt(self, bit):
+        if bit:
+            self.p += ((0x3FFFFF - self.p) >> 6) * RATE[self.n] >> 10
+        else:
+            self.p -= (self.p >> 6) * RATE[self.n] >> 10
+        self.n = min(self.n + 1, 100)
+
+
+class Node:
+    def __init__(self, p=0x800, n=0):
+        self.p, self.n = p, n
+
+    def adapt(self, bit, limit=15):
+        if bit:
+            self.p += (4095 - self.p) * RATE[self.n] >> 16
+        else:
+            self.p -= self.p * RATE[self.n] >> 16
+        if self.n < limit:
+            self.n += 1
+
+
+def nodes(n):
+    return [Node() for _ in range(n)]
+
+
+class Number:
+    def __init__(self):
+        self.length, self.top, self.wide = [nodes(32), nodes(32)], nodes(16), 0
+
+
+class Site:
+    def __init__(self, kind, size, unit, target, place):
+        self.kind, self.size, self.unit, self.target, self.place = kind, size, unit, target, place
+
+
+def fits(v, bits):
+    return -(1 << bits - 1) <= v < 1 << bits - 1
+
+
+class Xtensa:
+    @staticmethod
+    def advance(d, c):
+        return d.phase - 1 if d.phase else 1 if c & 8 else 2
+
+    @staticmethod
+    def classify(d, b):
+        return 16 * d.phase + (b[0] & 15)
+
+    @staticmethod
+    def find(d, b, source):
+        if d.phase:
+            return None
+        value = int.from_bytes(b[:3], "little")
+        if value & 0x3F == 5:
+            return Site(CALL, 3, 2, ((source & ~3) + 4 + 4 * signed(value >> 6, 18)) & M32, Xtensa.place_call)
+        if value & 15 == 1:
+            return Site(LOAD, 3, 2, (((source + 3) & ~3) - 0x40000 + 4 * (value >> 8)) & M32, Xtensa.place_load)
+        return None
+
+    @staticmethod
+    def place_call(b, to, target):
+        offset = signed(target - (to & ~3) - 4)
+        if target & 3 or not fits(offset >> 2, 18):
+            return None
+        return (5 | (offset >> 2 & 0x3FFFF) << 6).to_bytes(3, "little") + b[3:]
+
+    @staticmethod
+    def place_load(b, to, target):
+        n = (target - ((to + 3) & ~3) + 0x40000) & M32
+        if target & 3 or n >= 0x40000:
+            return None
+        return b[:1] + (n >> 2).to_bytes(2, "little") + b[3:]
+
+    @staticmethod
+    def constant(d, b):
+        if d.phase == 0 and b[0] & 15 == 2 and b[1] >> 4 == 10:
+            return Site(CONSTANT, 3, 0, (b[1] & 15) << 8 | b[2], Xtensa.place_constant)
+        return None
+
+    @staticmethod
+    def place_constant(b, v):
+        return bytes([b[0], b[1] & 0xF0 | v >> 8 & 15, v & 255, b[3]])
+
+
+class Thumb:
+    pair_low = 0x9000
+
+    @staticmethod
+    def advance(d, c):
+        return d.address() & 1
+
+    @staticmethod
+    def classify(d, b):
+        return 16 + (b[0] >> 4) if d.phase else b[1] >> 4
+
+    @staticmethod
+    def find(d, b, source, low=0x9000):
+        hi, lo = int.from_bytes(b[:2], "little"), int.from_bytes(b[2:], "little")
+        if source & 1 or d.address() & 1 or hi & 0xF800 != 0xF000 or lo & low != low:
+            return None
+        s = hi >> 10 & 1
+        offset = s << 24 | (1 ^ (lo >> 13 & 1) ^ s) << 23 | (1 ^ (lo >> 11 & 1) ^ s) << 22 | (hi & 0x3FF) << 12 | (lo & 0x7FF) << 1
+        return Site(CALL, 4, 1, (source + 4 + signed(offset, 25)) & M32, Thumb.place)
+
+    @staticmethod
+    def place(b, to, target):
+        offset = signed(target - to - 4)
+        if offset & 1 or not fits(offset, 25):
+            return None
+        s = int(offset < 0)
+        lo = int.from_bytes(b[2:], "little") & 0xD000
+        lo |= (1 ^ (offset >> 23 & 1) ^ s) << 13 | (1 ^ (offset >> 22 & 1) ^ s) << 11 | (offset >> 1 & 0x7FF)
+        return (0xF000 | s << 10 | (offset >> 12 & 0x3FF)).to_bytes(2, "little") + lo.to_bytes(2, "little")
+
+    @staticmethod
+    def constant(d, b):
+        hi, lo = int.from_bytes(b[:2], "little"), int.from_bytes(b[2:], "little")
+        if d.address() & 1 or (d.old_pos ^ d.new_pos) & 1 or hi & 0xFBFF != 0xF240 or lo & 0x8000:
+            return None
+        return Site(CONSTANT, 4, 0, (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | lo & 255, Thumb.place_constant)
+
+    @staticmethod
+    def place_constant(b, v):
+        return bytes([b[0], b[1] & 0xFB | (v >> 11 & 1) << 2, v & 255, b[3] & 0x8F | (v >> 8 & 7) << 4])
+
+
+class Arm:
+    @staticmethod
+    def advance(d, c):
+        return min(d.address() & 3, 2)
+
+    @staticmethod
+    def classify(d, b):
+        return 16 * d.phase + (b[3 - (d.address() & 3)] & 15)
+
+    @staticmethod
+    def find(d, b, source):
+        if not source & 3 and not d.address() & 3 and b[3] == 0xEB:
+            return Site(CALL, 4, 2, (source + 8 + 4 * signed(int.from_bytes(b[:3], "little"), 24)) & M32, Arm.place)
+        return Thumb.find(d, b, source, 0xF800)
+
+    @staticmethod
+    def place(b, to, target):
+        offset = signed(target - to - 8)
+        if offset & 3 or not fits(offset >> 2, 24):
+            return None
+        return (offset >> 2 & 0xFFFFFF).to_bytes(3, "little") + b[3:]
+
+    @staticmethod
+    def constant(d, b):
+        return None
+
+
+class X86:
+    @staticmethod
+    def advance(d, c):
+        if c & 0xFE == 0xE8:
+            return 2
+        return int(c & 0xF8 == 0x48 or c == 0x0F or c & 0xFC == 0x88 or c == 0x8D)
+
+    @staticmethod
+    def classify(d, b):
+        return 16 * d.phase + (b[0] >> 4)
+
+    @staticmethod
+    def opens(before, last):
+        if last & 0xFE == 0xE8 or (before == 0x0F and last & 0xF0 == 0x80):
+            return True
+        return last & 0xC7 == 5 and (
+            before & 0xFC in (0x88, 0x80) or before & 0xFE == 0xC6 or before & 0xF0 == 0x10
+            or before & 0xC4 == 0 or before in (0x8D, 0x63, 0xFF, 0x6F, 0x7F)
+        )
+
+    @staticmethod
+    def find(d, b, source):
+        if not X86.opens(d.before, d.last):
+            return None
+        return Site(CALL, 4, 0, (source + 4 + int.from_bytes(b, "little")) & M32, X86.place)
+
+    @staticmethod
+    def place(b, to, target):
+        return ((target - to - 4) & M32).to_bytes(4, "little")
+
+    @staticmethod
+    def constant(d, b):
+        v = int.from_bytes(b, "little")
+        return Site(CONSTANT, 4, 0, v, X86.place_constant) if d.last & 0xF8 == 0xB8 and v < 4096 else None
+
+    @staticmethod
+    def place_constant(b, v):
+        return (v & 0xFFF).to_bytes(2, "little") + b[2:]
+
+
+class Raw:
+    @staticmethod
+    def advance(d, c):
+        return d.new_pos & 1
+
+    @staticmethod
+    def classify(d, b):
+        return 16 * d.phase + (b[0] >> 4)
+
+    @staticmethod
+    def find(d, b, source):
+        return None
+
+    constant = Arm.constant
+
+
+ARCHS = (Raw, Xtensa, Thumb, Arm, X86)
+
+
+class Decoder:
+    """Sections 3.3 to 3.7."""
+
+    def __init__(self, old, patch):
+        self.h = h = Header(patch)
+        self.old, self.new = old, bytearray()
+        self.arch = ARCHS[h.arch]
+        self.coder = Coder(patch[h.at :])
+        self.new_pos = self.old_pos = self.gap = self.copying = self.phase = self.run = self.subs = self.raw = 0
+        self.last = self.before = self.old_last = self.plain = 0
+        self.recent, self.far, self.far_next = [0] * 8, [0] * 32, 0
+        self.first_values()
+
+    def first_values(self):
+        h = self.h
+        classes = 48 if h.by_class else 3
+        self.f_byte = [Flag(p, 8) for p in (12288, 3072, 768, 256, 64, 10) for _ in range(classes)]
+        self.f_site = [Flag((16384, 8192, 1024, 16384)[i >> 3 & 3], 3) for i in range(192)]
+        self.f_half = [Flag(1024 if 16 <= i < 20 else 16384, 3) for i in range(48)]
+        self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 12, 18))
+        self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
+        lanes = 3 if h.by_phase else 1
+        self.literal, self.sub = ([nodes(256) for _ in range(lanes)] for _ in range(2))
+        self.hashed = nodes(1 << h.literal_bits)
+        self.raise_ = [Node(4, 1) for _ in range(512)]
+        self.kind, self.reach, self.copy_recent = nodes(8), nodes(16), nodes(8)
+        self.recents = [nodes(16) for _ in range(3)]
+        self.offset, self.word_shift, self.code_shift, self.half_shift = (Number() for _ in range(4))
+        self.history = {k: 0 for k in (WORD, CALL, LOAD, HALF, CONSTANT, "small")}
+        size = 1 << h.region_shift
+        self.image_regions = -(-(h.old_size + 4096) // size)
+        self.table = [0] * (self.image_regions + sum(-(-n // size) for _, n in h.windows))
+        self.lines = [0] * (256 if h.by_half else 64)
+        self.half = [[0, 0] for _ in range(512)]  # shift, confidence
+
+    # 3.3
+
+    def flag(self, f):
+        bit = self.coder.decide(f.odds())
+        f.adapt(bit)
+        return bit
+
+    def node(self, t):
+        bit = self.coder.decide(t.p << 4 | 8)
+        t.adapt(bit)
+        return bit
+
+    def tree(self, t, bits):
+        i = 1
+        for _ in range(bits):
+            i = 2 * i + self.node(t[i])
+        return i - (1 << bits)
+
+    def byte(self, trees, context):
+        t = trees[self.phase if self.h.by_phase else 0]
+        if not self.h.literal_bits:
+            return self.tree(t, 8)
+        i = 1
+        for _ in range(8):
+            u = self.hashed[((context << 8 | i) * 0x9E3779B1 & M32) >> (32 - self.h.literal_bits)]
+            bit = self.coder.decide(((t[i].p << 4) + (u.p - t[i].p) * SHARE[u.n]) | 8)
+            t[i].adapt(bit)
+            u.adapt(bit)
+            i = 2 * i + bit
+        return i - 256
+
+    def number(self, m):
+        n = self.tree(m.length[m.wide], 5)
+        m.wide = int(n > 7)
+        v = 1
+        for k in range(n):
+            v = 2 * v + (self.node(m.top[n]) if k == 0 and n < 16 else self.coder.decide(32768))
+        z = v - 1
+        return signed(~(z >> 1) if z & 1 else z >> 1)
+
+    def raised(self, f, context):
+        u = self.raise_[(context * 0x9E3779B1 & M32) >> 23]
+        p, q = f.p >> 6, u.p << 4
+        if q >= 0x180 and q > p:
+            p += (q - p) >> 2
+        bit = self.coder.decide(max(p, 1))
+        f.adapt(bit)
+        u.adapt(bit, 7)
+        return bit
+
+    # 3.4
+
+    def address(self):
+        return self.h.base + self.new_pos & M32
+
+    def out(self, b):
+        self.before, self.last = self.last, b
+        self.new.append(b)
+        self.new_pos += 1
+        self.phase = self.arch.advance(self, b)
+
+    def decode(self):
+        while self.new_pos < self.h.new_size:
+            if self.copying:
+                self.copy_step()
+            elif self.flag(self.f_start[3 * min(self.gap, 7) + self.phase]):
+                self.start()
+            else:
+                self.out(self.byte(self.literal, self.last))
+                self.gap += 1
+        if self.coder.at < len(self.coder.body):
+            raise Refused("long")
+        return bytes(self.new)
+
+    def start(self):
+        same = self.old_pos + self.gap
+        kind = self.tree(self.kind, 3)
+        if kind == 0:
+            self.old_pos = same
+        elif kind == 2:
+            r = self.region(self.h.base + same)
+            self.old_pos = same if r is None else self.new_pos - self.displacement(r)[0]
+        elif kind == 3:
+            self.old_pos = self.new_pos - self.recent[self.tree(self.copy_recent, 3)]
+        elif kind == 4:
+            self.old_pos = same + self.number(self.offset)
+        elif kind > 4:
+            raise Refused("kind")
+        self.old_pos &= M32
+        if self.old_pos >= self.h.old_size:
+            raise Refused("copy")
+        self.copying, self.run, self.subs, self.plain = 1, 0, 0, 0
+        self.remember(self.new_pos - self.old_pos)
+        reach = self.tree(self.reach, 4)
+        if reach:
+            self.fill(128 << reach)
+
+    def end_copy(self):
+        self.copying = self.gap = self.raw = 0
+
+    def copy_step(self):
+        if self.run > 8:
+            self.fill(0)
+        b = (self.old[self.old_pos : self.old_pos + 4] + bytes(4))[:4]
+        if self.raw:
+            self.raw -= 1
+        else:
+            site = self.find(b)
+            if site:
+                return self.code_half(site, b) if site.kind >= HALF else self.code_site(site, b)
+        self.copy_byte(b)
+
+    def copy_byte(self, b):
+        starts = self.half_starts()
+        rc = sum(self.run >= n for n in (1, 4, 16, 48, 160))
+        c = self.arch.classify(self, b)
+        f = self.f_byte[48 * rc + c if self.h.by_class else 3 * rc + self.phase]
+        if not (self.raised(f, c << 8 | b[0]) if self.h.by_byte else self.flag(f)):
+            self.out(b[0])
+            self.run = min(self.run + 1, 255)
+            return self.copied(b[0], starts)
+        if (self.run or self.subs) and self.flag(self.f_end[6 * min(self.subs, 2) + rc]):
+            return self.end_copy()
+        self.run, self.subs = 0, min(self.subs + 1, 255)
+        self.out(b[0] + self.byte(self.sub, 256 + b[0]) & 255)
+        self.copied(b[0], starts)
+
+    def copied(self, o, starts):
+        if self.plain and self.h.by_half:
+            self.learn(self.old_last + 256 * o, self.before + 256 * self.last)
+        self.plain, self.old_last = starts, o
+        self.old_pos += 1
+
+    # 3.5
+
+    def region(self, a):
+        h, first = self.h, self.image_regions
+        a &= M32
+        if (a - h.base) & M32 < h.old_size + 4096:
+            return ((a - h.base) & M32) >> h.region_shift
+        for start, size in h.windows:
+            if (a - start) & M32 < size:
+                return first + (((a - start) & M32) >> h.region_shift)
+            first += -(-size // (1 << h.region_shift))
+        return None
+
+    def pack(self, d):
+        d = signed(d)
+        if -0x1F80 < d < 0x1F80:
+            return d + 0x1F80 << 2
+        if d not in self.far:
+            self.far[self.far_next % 32] = d
+            self.far_next += 1
+        return 0x3F00 + self.far.index(d) << 2
+
+    def unpack(self, entry):
+        code = entry >> 2
+        return self.far[code % 32] if code >= 0x3F00 else code - 0x1F80
+
+    def displacement(self, r):
+        if self.table[r]:
+            return self.unpack(self.table[r]), 1 + (self.table[r] & 1)
+        for k in range(1, 17):
+            for q in (r - k, r + k):
+                if 0 <= q < len(self.table) and self.table[q]:
+                    return self.unpack(self.table[q]), 0
+        return (self.recent[0] if r < self.image_regions else 0), 3
+
+    def remember(self, d):
+        d = signed(d)
+        if d in self.recent:
+            self.recent.remove(d)
+        self.recent = [d] + self.recent[:7]
+
+    def fill(self, n):
+        r = self.old_pos >> self.h.region_shift
+        if self.old_pos >= self.h.old_size or (not n and self.table[r]):
+            return
+        entry = self.pack(self.new_pos - self.old_pos)
+        for q in range(r, min((self.old_pos + n >> self.h.region_shift) + 1, self.image_regions)):
+            if not self.table[q] & 1:
+                self.table[q] = entry
+
+    def half_starts(self):
+        return self.last >> 4 == 1 or (not self.address() & 1 and not (self.old_pos ^ self.new_pos) & 1)
+
+    def find(self, b):
+        h = self.h
+        if self.old_pos + 4 > h.old_size or self.new_pos + 4 > h.new_size:
+            return None
+        source = h.base + self.old_pos & M32
+        word = int.from_bytes(b, "little")
+        if h.arch != RAW and not source & 3 and not (self.old_pos ^ self.new_pos) & 3 and self.region(word) is not None:
+            return Site(WORD, 4, 0, word, lambda _b, _to, target: (target & M32).to_bytes(4, "little"))
+        site = self.arch.find(self, b, source)
+        if site and self.region(site.target) is not None:
+            return site
+        if not h.by_half:
+            return None
+        site = self.arch.constant(self, b)
+        if site:
+            return site
+        v = word & 0xFFFF
+        if v < 4096 and self.half[v >> 3][1] and self.half_starts():
+            return Site(HALF, 2, 0, v, lambda b, v: (v & 0xFFFF).to_bytes(2, "little") + b[2:])
+        return None
+
+    def done(self, site, b):
+        for c in b[: site.size]:
+            self.out(c)
+        self.old_pos += site.size
+        self.run = min(self.run + site.size, 255)
+        self.plain = 0
+
+    def outcome(self, key, f):
+        bit = self.flag(f)
+        self.history[key] = (self.history[key] << 1 | bit) & 3
+        return bit
+
+    def code_site(self, site, b):
+        to = self.address()
+        if site.kind == LOAD:
+            where, i = self.lines, ((site.target - self.h.base & M32) >> 6) % len(self.lines)
+            known = where[i] != 0
+            d, confidence = (self.unpack(where[i]), 2) if known else (signed(self.new_pos - self.old_pos), 0)
+        else:
+            where, i = self.table, self.region(site.target)
+            d, confidence = self.displacement(i)
+        placed = site.place(b, to, site.target + d & M32)
+        moved = b if placed is None else placed
+        same = moved == b
+        small = site.kind == WORD and site.target < 0x10000
+        kept = site.kind == WORD and bool(where[i] & 2) and not same
+        group = kept + 2 * small if site.kind == WORD else 3 + site.kind
+        key = "small" if small else site.kind
+        if not self.outcome(key, self.f_site[8 * (4 * group + confidence) + 2 * self.history[key] + same]):
+            if placed is not None and not kept:
+                where[i] = self.pack(d) | 1
+            return self.done(site, b if kept else moved)
+        if not same and self.flag(self.f_keep[4 * site.kind + confidence]):
+            self.run = 0
+            if kept:
+                where[i] = self.pack(d) | 1
+            elif site.kind == WORD:
+                where[i] = self.pack(d) | 2 | where[i] & 1
+            else:
+                where[i] = self.pack(self.new_pos - self.old_pos) | 1
+            return self.done(site, moved if kept else b)
+        k = self.tree(self.recents[site.kind], 4)
+        if k == 10 and (self.run or self.subs):
+            return self.end_copy()
+        self.run = 0
+        if k == 9:
+            self.raw = site.size
+            return None
+        if k < 8:
+            d = self.recent[k]
+        elif k == 8:
+            d = signed(d + (self.number(self.word_shift if site.kind == WORD else self.code_shift) << site.unit))
+        else:
+            raise Refused("alternative")
+        placed = site.place(b, to, site.target + d & M32)
+        if placed is None:
+            raise Refused("reach")
+        self.remember(d)
+        where[i] = self.pack(d) | 1
+        return self.done(site, placed)
+
+    def code_half(self, site, b):
+        e = self.half[site.target >> 3]
+        confidence = e[1]
+        kind = 1 if site.kind == CONSTANT else 2 if self.last >> 4 == 1 else 0
+        guess = site.target + (e[0] if confidence else 0)
+        if not self.outcome(site.kind, self.f_half[4 * (4 * kind + confidence) + self.history[site.kind]]):
+            if confidence in (1, 2):
+                e[1] += 1
+            return self.done(site, site.place(b, guess))
+        if confidence:
+            e[1] -= 1
+        if self.flag(self.f_bytes[kind]):
+            self.raw = site.size
+            return None
+        self.run = 0
+        new = site.target + self.number(self.half_shift)
+        self.learn(site.target, new)
+        return self.done(site, site.place(b, new))
+
+    def learn(self, old, new):
+        d = signed(new - old)
+        if not d or old >= 4096 or not -127 <= d <= 127:
+            return
+        e = self.half[old >> 3]
+        if e[1] and e[0] != d:
+            e[1] -= 1
+        else:
+            e[0], e[1] = d, min(e[1] + 1, 3)
+
+
+def apply(old, patch):
+    return Decoder(bytes(old), bytes(patch)).decode()

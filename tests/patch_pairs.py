@@ -1,0 +1,112 @@
+"""Pairs of images to patch between: generated ones, and the corpus where it is present."""
+
+import os
+import random
+import struct
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CORPUS = Path(os.environ.get("MPOTA_CORPUS") or ROOT.parent / "shared" / "corpus")
+PAIRS = [
+    ("esp8266-v1.9.4", "esp8266-v1.10"),
+    ("esp8266-v1.16", "esp8266-v1.17"),
+    ("esp8266-v1.19.1", "esp8266-v1.20"),
+    ("cortexm-base", "cortexm-app1"),
+    ("cortexm-base", "cortexm-cshift"),
+    ("cortexm-base", "cortexm-cfg"),
+]
+
+
+def corpus_pairs():
+    """(name, old, new) of each corpus pair; empty, with a printed reason, where the corpus is absent."""
+    if not CORPUS.is_dir():
+        print(f"no corpus at {CORPUS}: its pairs are skipped")
+        return []
+    return [(f"{a} to {b}", (CORPUS / f"{a}.bin").read_bytes(), (CORPUS / f"{b}.bin").read_bytes()) for a, b in PAIRS]
+
+
+def _plain(rng, arch):
+    """Instructions without addresses: on the Xtensa their first byte says how long they are."""
+    if arch == "xtensa":
+        return b"".join(bytes([rng.randrange(16) << 4]) + rng.randbytes(2) for _ in range(rng.randrange(1, 7)))
+    return rng.randbytes(rng.randrange(1, 9) * 2)
+
+
+def _function(rng, functions, arch):
+    """A function's items: plain instructions, calls and pointers to functions by number."""
+    items = []
+    for _ in range(rng.randrange(2, 12)):
+        kind = rng.random()
+        if kind < 0.5:
+            items.append(("bytes", _plain(rng, arch)))
+        elif kind < 0.8:
+            items.append(("call", rng.randrange(functions)))
+        else:
+            items.append(("pointer", rng.randrange(functions)))
+    return items
+
+
+def _link(functions, arch, base):
+    """Lays functions out one after the other and fills in what they refer to."""
+    size = {"call": 3 if arch == "xtensa" else 4, "pointer": 4}
+    starts, at = [], 0
+    for items in functions:
+        starts.append(at)
+        for kind, value in items:
+            at += -at % 4 if kind == "pointer" else 0
+            at += size.get(kind) or len(value)
+        at += -at % 4
+    out = bytearray()
+    for items in functions:
+        for kind, value in items:
+            if kind == "pointer":
+                out += bytes(-len(out) % 4) + struct.pack("<I", base + starts[value % len(functions)])
+            elif kind == "call":
+                out += _call(arch, len(out), starts[value % len(functions)])
+            else:
+                out += value
+        out += bytes(-len(out) % 4)
+    return bytes(out)
+
+
+def _call(arch, at, target):
+    if arch == "xtensa":
+        offset = (target - (at & ~3) - 4 >> 2) & 0x3FFFF
+        return (5 | offset << 6).to_bytes(3, "little")
+    if arch == "arm":
+        return ((target - at - 8 >> 2) & 0xFFFFFF | 0xEB000000).to_bytes(4, "little")
+    if arch == "x86-64":
+        return struct.pack("<Bi", 0xE8, target - at - 5)[:4]
+    offset = target - at - 4
+    s = int(offset < 0)
+    j1, j2 = (1 ^ (offset >> 23 & 1) ^ s), (1 ^ (offset >> 22 & 1) ^ s)
+    return struct.pack("<HH", 0xF000 | s << 10 | offset >> 12 & 0x3FF, 0xD000 | j1 << 13 | j2 << 11 | offset >> 1 & 0x7FF)
+
+
+BASES = {"xtensa": 0x40200000, "thumb": 0x08000000, "arm": 0x10000, "x86-64": 0, "raw": 0}
+
+
+def linked_pair(seed, arch, functions=40):
+    """Two builds of a made-up program: the second has functions added, removed and changed, so that addresses move."""
+    rng = random.Random(seed)
+    old = [_function(rng, functions, arch) for _ in range(functions)]
+    new = [list(items) for items in old]
+    for _ in range(rng.randrange(1, 4)):
+        i = rng.randrange(len(new))
+        change = rng.random()
+        if change < 0.4:
+            new.insert(i, _function(rng, functions, arch))
+        elif change < 0.6 and len(new) > 2:
+            del new[i]
+        else:
+            new[i] = new[i][: rng.randrange(len(new[i]))] + [("bytes", _plain(rng, arch))] + new[i][1:]
+    return _link(old, arch, BASES[arch]), _link(new, arch, BASES[arch])
+
+
+def edited(old, edits):
+    """`old` with edits (position, bytes removed, bytes put in), positions taken modulo its length."""
+    new = bytearray(old)
+    for position, removed, put in edits:
+        at = position % (len(new) + 1)
+        new[at : at + removed] = put
+    return bytes(new)

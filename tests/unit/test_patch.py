@@ -1,0 +1,302 @@
+"""Patches: round trips, the oracle, refusals, damage, and the decoder on emulated boards."""
+
+import hashlib
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
+
+import patch_board
+import patch_oracle
+from mpota import patch
+from patch_pairs import corpus_pairs, edited, linked_pair
+
+VECTORS = ROOT / "tests" / "vectors" / "patch-1"
+ARCHS = patch.ARCHS
+STATES = (16384, 8192, 6144, 4096)
+many = settings(max_examples=700, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+def decode(old, data, cuts=(), state=16384):
+    """Decodes a patch fed in pieces that end at `cuts`."""
+    decoder = patch.Decoder(old, state, sector=64)
+    ends = sorted({c for c in cuts if c < len(data)} | {len(data)})
+    new, at = b"", 0
+    for end in ends:
+        new += decoder.push(data[at:end])
+        at = end
+    return new + decoder.finish()
+
+
+def round_trip(old, new, arch, state=16384, seed=0):
+    data = patch.make(old, new, arch, state)
+    rng = random.Random(seed)
+    assert decode(old, data) == new
+    assert decode(old, data, range(len(data))) == new
+    assert decode(old, data, [rng.randrange(len(data)) for _ in range(8)]) == new
+    assert patch_oracle.apply(old, data) == new
+    return data
+
+
+def refused(old, data, code):
+    with pytest.raises(patch.PatchError) as e:
+        patch.apply(old, data)
+    assert e.value.code == code
+
+
+@many
+@given(old=st.binary(max_size=400), new=st.binary(max_size=400), arch=st.sampled_from(ARCHS), state=st.sampled_from(STATES))
+def test_unrelated_images_round_trip(old, new, arch, state):
+    round_trip(old, new, arch, state)
+
+
+edits = st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 40), st.binary(max_size=40)), max_size=6)
+
+
+@many
+@given(seed=st.integers(0, 1 << 32), size=st.integers(0, 1500), edits=edits, arch=st.sampled_from(ARCHS), state=st.sampled_from(STATES))
+def test_edited_images_round_trip(seed, size, edits, arch, state):
+    old = random.Random(seed).randbytes(size)
+    round_trip(old, edited(old, edits), arch, state, seed)
+
+
+@many
+@given(seed=st.integers(0, 1 << 32), arch=st.sampled_from(ARCHS), state=st.sampled_from(STATES))
+def test_relinked_programs_round_trip(seed, arch, state):
+    old, new = linked_pair(seed, arch, 20)
+    round_trip(old, new, arch, state, seed)
+
+
+def test_moved_addresses_cost_less_than_plain_bytes():
+    for arch in ("xtensa", "thumb", "arm"):
+        old, new = linked_pair(7, arch, 400)
+        assert len(patch.make(old, new, arch)) < len(patch.make(old, new, "raw")) * 0.8, arch
+
+
+def test_same_input_gives_the_same_patch():
+    old, new = linked_pair(3, "thumb", 200)
+    assert patch.make(old, new) == patch.make(old, new)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_patch_keeps_to_its_state_budget(state):
+    old, new = linked_pair(5, "xtensa", 300)
+    data = patch.make(old, new, "xtensa", state)
+    assert patch.info(data)["state_bytes"] <= state
+    assert decode(old, data, state=state) == new
+
+
+def test_empty_images_round_trip():
+    for old, new in ((b"", b""), (b"", b"abc" * 20), (b"abc" * 20, b"")):
+        round_trip(old, new, "auto")
+
+
+def test_info_says_what_the_header_says():
+    old, new = linked_pair(4, "xtensa", 400)
+    i = patch.info(patch.make(old, new, "xtensa"))
+    assert (i["arch"], i["base_size"], i["result_size"]) == ("xtensa", len(old), len(new))
+    assert i["base_sha256"] == hashlib.sha256(old).hexdigest()
+    assert i["result_sha256"] == hashlib.sha256(new).hexdigest()
+
+
+# ---- refusals: a header whose fields are given one by one, and a body that is never reached
+
+
+def number(v):
+    out = b""
+    while v > 127:
+        out += bytes([v & 127 | 128])
+        v >>= 7
+    return out + bytes([v])
+
+
+OLD = bytes(range(256)) * 4
+GOOD = {
+    "magic": b"mP", "version": b"\1", "arch": b"\x12", "model": b"\4", "region_shift": b"\x0a", "state_bytes": number(8192),
+    "old_size": number(len(OLD)), "new_size": number(0), "base": number(0x08000000), "window": number(0x20000) + number(16),
+    "old_sha256": hashlib.sha256(OLD).digest(), "new_sha256": bytes(32),
+}
+
+
+def header(**fields):
+    return b"".join({**GOOD, **fields}.values())
+
+
+def test_the_header_that_the_refusals_start_from_is_accepted():
+    assert patch.info(header() + bytes(40))["base_size"] == len(OLD)
+
+
+@pytest.mark.parametrize(
+    "field, value, code",
+    [
+        ("magic", b"mQ", 1070),
+        ("magic", b"\x3d\xb8", 1070),
+        ("version", b"\2", 1071),
+        ("arch", b"\x15", 1071),
+        ("arch", b"\x42", 1071),
+        ("model", b"\x0e", 1071),
+        ("region_shift", b"\4", 1071),
+        ("region_shift", b"\x0e", 1071),
+        ("state_bytes", number(3000), 1071),
+        ("old_size", number(0x1000001), 1071),
+        ("old_size", b"\xff\xff\xff\xff\x7f", 1071),
+        ("old_size", b"\x80" * 6 + b"\1", 1071),
+        ("new_size", number(2 * 0x1000001), 1071),
+        ("new_size", number(2 * len(OLD) + 1), 1071),
+        ("window", number(1 << 20) + number(16), 1071),
+        ("window", number(0x20000) + number(0), 1071),
+        ("window", number(0x20000) + number(0x1001), 1071),
+        ("old_sha256", bytes(32), 1073),
+    ],
+)
+def test_a_bad_header_field_is_refused(field, value, code):
+    refused(OLD, header(**{field: value}) + bytes(40), code)
+
+
+def test_a_result_with_another_hash_is_refused():
+    data = bytearray(patch.make(OLD, OLD[:500]))
+    at = data.index(hashlib.sha256(OLD[:500]).digest())
+    data[at] ^= 1
+    refused(OLD, bytes(data), 1005)
+
+
+def test_a_base_of_another_size_is_refused():
+    refused(OLD + b"x", patch.make(OLD, OLD[:500]), 1073)
+
+
+def test_a_wrong_base_is_found_before_the_first_byte_is_put_out():
+    old, new = linked_pair(9, "thumb", 100)
+    wrong = bytes([old[0] ^ 1]) + old[1:]
+    decoder = patch.Decoder(wrong)
+    put_out = []
+    with pytest.raises(patch.PatchError) as e:
+        for piece in decoder._run(decoder._lib.ota_patch_push, patch.make(old, new)):
+            put_out.append(piece)
+    assert e.value.code == 1073 and not put_out and not decoder.reads
+
+
+def test_more_state_than_there_is_is_refused():
+    old, new = linked_pair(9, "thumb", 100)
+    data = patch.make(old, new, state=16384)
+    with pytest.raises(patch.PatchError) as e:
+        decode(old, data, state=patch.info(data)["state_bytes"] - 1)
+    assert e.value.code == 1072
+
+
+def test_a_state_buffer_that_is_too_small_or_unaligned_is_refused():
+    lib = patch._decoder()
+    buffer = (patch.ctypes.c_uint32 * 1024)()
+    at = patch.ctypes.addressof(buffer)
+    assert lib.ota_patch_init(patch.ctypes.c_void_p(at), 2047) == -1072
+    assert lib.ota_patch_init(patch.ctypes.c_void_p(at + 2), 3000) == -1072
+
+
+def test_bytes_after_the_end_are_refused():
+    old, new = linked_pair(9, "thumb", 100)
+    refused(old, patch.make(old, new) + bytes([1] * 5), 1075)
+
+
+def test_every_cut_is_refused():
+    old, new = linked_pair(11, "thumb", 30)
+    data = patch.make(old, new)
+    for n in range(len(data)):
+        with pytest.raises(patch.PatchError) as e:
+            patch.apply(old, data[:n])
+        assert e.value.code in (1005, 1074, 1075), n
+
+
+def test_a_failing_read_ends_the_patch_for_good():
+    old, new = linked_pair(12, "thumb", 100)
+    data = patch.make(old, new)
+    decoder = patch.Decoder(old)
+    decoder._io = patch._Io(None, patch._READ(lambda *_: -1060))
+    for _ in range(2):
+        with pytest.raises(patch.PatchError) as e:
+            decoder.push(data)
+        assert e.value.code == 1060
+
+
+def test_damage_never_gives_another_image():
+    rng = random.Random(1)
+    old, new = linked_pair(13, "thumb", 60)
+    data = patch.make(old, new)
+    for _ in range(600):
+        bad = bytearray(data)
+        for _ in range(rng.randrange(1, 4)):
+            bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
+        try:
+            assert patch.apply(old, bytes(bad)) == new
+        except patch.PatchError:
+            pass
+
+
+def test_damaged_patches_stay_in_bounds_under_the_sanitizers(tmp_path):
+    if not shutil.which("clang"):
+        pytest.skip("clang is not installed")
+    fuzzer = build_fuzzer(tmp_path)
+    seeds = tmp_path / "seeds"
+    seeds.mkdir()
+    write_seeds(seeds)
+    subprocess.run([fuzzer, "-runs=30000", "-seed=1", "-max_len=4096", "-print_final_stats=0", str(seeds)], check=True, cwd=tmp_path,
+                   capture_output=True)
+
+
+def build_fuzzer(where):
+    out = Path(where) / "fuzz_patch"
+    sources = [ROOT / "tests" / "fuzz" / "fuzz_patch.c", *(ROOT / "ota" / "core" / f for f in patch_board.CORE)]
+    subprocess.run(["clang", "-std=c99", "-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all",
+                    f"-I{ROOT / 'ota' / 'core'}", *map(str, sources), "-o", str(out)], check=True)
+    return str(out)
+
+
+def write_seeds(where):
+    for i, arch in enumerate(ARCHS):
+        for state in (16384, 4096):
+            old, new = linked_pair(20 + i, arch, 20)
+            data = patch.make(old, new, arch, state)
+            (where / f"{arch}-{state}").write_bytes(b"\0" + len(old).to_bytes(2, "little") + old + data)
+
+
+# ---- vectors, boards, corpus
+
+
+def vectors():
+    return sorted(p.stem for p in VECTORS.glob("*.patch"))
+
+
+@pytest.mark.parametrize("name", vectors())
+def test_vectors_decode(name):
+    old, new, data = ((VECTORS / f"{name}.{kind}").read_bytes() for kind in ("old", "new", "patch"))
+    assert patch.apply(old, data) == new
+    assert patch_oracle.apply(old, data) == new
+
+
+@pytest.mark.parametrize("machine", patch_board.MACHINES)
+def test_boards_decode_the_same(machine, tmp_path):
+    if patch_board.missing(machine):
+        pytest.skip(f"{patch_board.missing(machine)} is not installed")
+    elf = patch_board.build(machine, tmp_path)
+    pairs = [(linked_pair(30 + i, arch, 60), arch) for i, arch in enumerate(ARCHS)]
+    pairs += [((old, new), "auto") for _, old, new in corpus_pairs()[3:5]]
+    for (old, new), arch in pairs:
+        result, got, _, _ = patch_board.run(machine, elf, old, patch.make(old, new, arch))
+        assert (result, got) == (0, new), arch
+    result, _, _, _ = patch_board.run(machine, elf, old, patch.make(old, new)[:-9])
+    assert result < 0
+
+
+@pytest.mark.parametrize("pair", corpus_pairs(), ids=lambda p: p[0])
+def test_corpus_round_trips(pair):
+    name, old, new = pair
+    data = patch.make(old, new)
+    assert decode(old, data, range(0, len(data), 331)) == new
+    if "app1" in name:
+        assert patch_oracle.apply(old, data) == new
