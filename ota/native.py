@@ -9,17 +9,22 @@ image_init(state, limit): starts reading an image of at most limit bytes; state 
 image_push(state, buf, n) -> count consumed; fewer than n only at the image's end.
 image_finish(state, work, keys, vendor_id, class_id, min_counter): everything SPEC.md section 1 demands.
 image_info(state) -> (version, counter, flags, header_size, payload_size, total_size); version has 4 numbers.
+md5_init(state), md5_push(state, buf, n), md5_finish(state) -> digest: MD5; state has MD5_STATE bytes.
 rsa_verify(work, key, hash, signature): RSASSA-PKCS1-v1_5 over a SHA-256 (RFC 8017 8.2); work has 2048 bytes.
 """
 
 # SPDX-License-Identifier: MIT
 from _ota import (
     IMAGE_STATE,
+    MD5_STATE,
     image_finish,
     image_info,
     image_init,
     image_push,
     mark,
+    md5_finish,
+    md5_init,
+    md5_push,
     rsa_verify,
     trailer,
 )

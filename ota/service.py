@@ -38,6 +38,7 @@ _E_DECLINED = const(1028)
 _E_BUSY = const(1029)
 _E_TRIAL = const(1030)
 _E_REJECTED = const(1031)
+_E_NO_TLS = const(1045)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
 
@@ -46,10 +47,12 @@ class OtaService:
     """Fields named as in AliOS. Set them before ota_service_init.
 
     pk, ps, dn, ds: product key, product secret, device name, device secret.
-    trans_protcol: MQTT. dl_protcol: DOWNLOAD_HTTPS refuses plain http, DOWNLOAD_HTTP allows both.
+    trans_protcol: MQTT or COAP. dl_protcol: https and coaps are always allowed where the board can verify a
+    certificate; DOWNLOAD_HTTP allows http too, DOWNLOAD_COAP coap too.
     sign_type: SIGN_RSA requires digestsign (the default); SIGN_SHA256 and SIGN_MD5 check one that is there, and
     only SIGN_MD5 accepts MD5 digests. ota_ver: the running version, read from the image. sys_ver: MicroPython's.
-    server: (host, port). tls: TLS to the broker.
+    server: (host, port). tls: TLS to the broker, DTLS to the CoAP server. poll_s: how often a CoAP server is asked.
+    auth_server: (host, port) that gives a device secret for the product secret, if ds is empty.
     accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched.
     auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: a trial not confirmed
     by then ends in a reset.
@@ -62,7 +65,8 @@ class OtaService:
         self.sign_type = SIGN_RSA
         self.dev_type = 0
         self.ota_ver = self.sys_ver = ""
-        self.server = None
+        self.server = self.auth_server = None
+        self.poll_s = 300
         self.tls = True
         self.accept_cb = self.progress_cb = None
         self.auto_confirm = True
@@ -149,12 +153,40 @@ class OtaService:
 
     def _open_transport(self):
         from ota.transport import net
+
+        net.install(self._config.CA if self._board.has_tls else None, _NET_TIMEOUT_MS)
+        if not self.ds and self.ps:
+            self._transport = self._registration()
+        elif self.trans_protcol == COAP:
+            self._transport = self._coap()
+        elif self.trans_protcol == MQTT:
+            self._transport = self._mqtt()
+        else:
+            raise ValueError("trans_protcol")
+
+    def _registration(self):
+        """Stands in for the channel until the device has its secret."""
+        from ota.registration import Registration
+
+        if not self._board.has_tls:
+            raise OSError(_E_NO_TLS)
+        return Registration((self.pk, self.dn, self.ps), self.auth_server, self._registered)
+
+    def _registered(self, ds):
+        self.ds = ds
+        self._open_transport()
+
+    def _coap(self):
+        from ota.transport import coap
+
+        server = self.server or coap.default_server(self.pk)
+        identity = self.pk, self.dn, self.ds
+        return coap.Coap(identity, server, self.tls, self._config.CA, self.poll_s, self._receive, self._connected)
+
+    def _mqtt(self):
         from ota.transport.mqtt import Mqtt
 
-        if self.trans_protcol != MQTT:
-            raise ValueError("trans_protcol")
-        net.install(self._config.CA if self._board.has_tls else None, _NET_TIMEOUT_MS)
-        self._transport = Mqtt(
+        return Mqtt(
             (self.pk, self.dn, self.ds),
             self.server or self._config.server(self.pk),
             self.tls and self._board.has_tls,
@@ -231,12 +263,21 @@ class OtaService:
         self._begin(notice, source)
 
     def _source(self, notice):
+        if notice.url.startswith("coap"):
+            return self._coap_source(notice)
         from ota.download import http
 
         plain = notice.url.startswith("http://")
         if not http.accepts(notice.url, self._board.has_tls) or (plain and self.dl_protcol != DOWNLOAD_HTTP):
             raise OSError(_E_URL)
         return http.Source(notice.url, notice.size)
+
+    def _coap_source(self, notice):
+        from ota.download import coap
+
+        if notice.url.startswith("coap:") and self.dl_protcol != DOWNLOAD_COAP:
+            raise OSError(_E_URL)
+        return coap.Source(notice.url, notice.size, (self.pk, self.dn, self.ds), self._config.CA)
 
     def _begin(self, notice, source):
         config = self._config

@@ -10,7 +10,7 @@ import sys
 from micropython import const
 
 from ota import settings
-from ota.service import DOWNLOAD_HTTP, OtaService, ota_service_init
+from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, OtaService, ota_service_init
 
 _LINE_MAX = const(256)
 _USAGE = """usage: OTA_APP pk dn ds ps
@@ -18,7 +18,7 @@ _USAGE = """usage: OTA_APP pk dn ds ps
 Make sure network is ready to get IP address.
   $1, Product Key.
   $2, Device Name.
-  $3, Device Secret.
+  $3, Device Secret; "" registers the device.
   $4, Product Secret."""
 _HELP = """help                        this list
 sysver                      versions of image and MicroPython
@@ -30,7 +30,10 @@ ota status                  state of the update service
 ota check                   ask the server for an upgrade
 ota confirm                 the image on trial works
 ota rollback                give up the image on trial
-ota server HOST:PORT        the broker to use instead of the cloud
+ota server [SCHEME://]HOST:PORT
+                            the server to use instead of the cloud: mqtts (or no
+                            scheme), mqtt, coaps, coap; coap fetches over coap too
+ota auth HOST:PORT          where to register
 reboot                      restart the board
 Ctrl-C                      leave to Python"""
 
@@ -72,7 +75,7 @@ class Shell:
             if self._echo:
                 print()
             line, self._line = self._line, ""
-            self._run(line.split())
+            self._run(_words(line))
             print("# ", end="")
         elif c in "\x08\x7f":
             self._line = self._line[:-1]
@@ -145,17 +148,24 @@ class Shell:
         service.pk, service.dn, service.ds = self._settings["pk"], self._settings["dn"], self._settings["ds"]
         service.ps = self._settings.get("ps", "")
         server = self._settings.get("server")
+        scheme = "mqtts"
         if server:
-            host, _, port = server.rpartition(":")
-            service.server = host, int(port)
-        if not self._board.has_tls:
+            scheme, service.server = _server(server)
+        if "auth" in self._settings:
+            service.auth_server = _server(self._settings["auth"])[1]
+        service.tls = scheme.endswith("s")
+        if scheme.startswith("coap"):
+            service.trans_protcol = COAP
+        if scheme == "coap":
+            service.dl_protcol = DOWNLOAD_COAP
+        elif not self._board.has_tls:
             service.dl_protcol = DOWNLOAD_HTTP
         self.service = service
         ota_service_init(service)
 
     def _ota(self, words):
-        if len(words) == 2 and words[0] == "server" and words[1].rpartition(":")[2].isdigit():
-            self._settings["server"] = words[1]
+        if len(words) == 2 and words[0] in ("server", "auth") and _server(words[1]):
+            self._settings[words[0]] = words[1]
             settings.save(self._settings)
         elif not self.service:
             print("not started; use OTA_APP")
@@ -168,4 +178,24 @@ class Shell:
         elif words == ["rollback"]:
             self.service.rollback()
         else:
-            print("usage: ota status | check | confirm | rollback | server HOST:PORT")
+            print("usage: ota status | check | confirm | rollback | server [SCHEME://]HOST:PORT | auth HOST:PORT")
+
+
+def _words(line):
+    """The words of a line; double quotes hold one together or make an empty one."""
+    words = []
+    for i, part in enumerate(line.split('"')):
+        if i & 1:
+            words.append(part)
+        else:
+            words.extend(part.split())
+    return words
+
+
+def _server(text):
+    """(scheme, (host, port)) of a server's address, or None if it is none."""
+    scheme, _, rest = text.rpartition("://")
+    host, _, port = rest.rpartition(":")
+    if scheme not in ("", "mqtt", "mqtts", "coap", "coaps") or not host or not port.isdigit():
+        return None
+    return scheme or "mqtts", (host, int(port))

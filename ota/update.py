@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from ota import message, native
+from ota import md5, message, native
 from ota.slot import IMAGE, PATCH
 
 _PART = const(512)
@@ -101,7 +101,11 @@ class Update:
             want = min(size - done, len(self._buf))
             for start in range(0, want, _PART):
                 part = self._view[start : min(start + _PART, want)]
-                if self._source.readinto(part) != len(part):
+                n = self._source.readinto(part)
+                while n is None:
+                    yield
+                    n = self._source.readinto(part)
+                if n != len(part):
                     raise OSError(_ECONNRESET)
                 yield
             self._inactive.write_sector(base + done, want)
@@ -122,7 +126,10 @@ class Update:
         import hashlib
 
         notice = self.notice
-        digest = hashlib.md5() if notice.method == "MD5" else hashlib.sha256()
+        if notice.method == "MD5":
+            digest = md5.Md5()
+        else:
+            digest = hashlib.sha256()
         state = bytearray(native.IMAGE_STATE)
         native.image_init(state, self._inactive.room)
         fault = None

@@ -3,6 +3,7 @@
 #include "py/runtime.h"
 
 #include "../core/image.h"
+#include "../core/md5.h"
 #include "../core/trailer.h"
 
 // Raises OSError(code) for a negative ota_err; passes a count on.
@@ -159,6 +160,27 @@ static mp_obj_t rsa_verify(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(rsa_verify_obj, 4, 4, rsa_verify);
 
+static mp_obj_t md5_init(mp_obj_t state) {
+    ota_md5_init(buffer(state, sizeof(ota_md5_t), MP_BUFFER_WRITE));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(md5_init_obj, md5_init);
+
+static mp_obj_t md5_push(mp_obj_t state, mp_obj_t buf, mp_obj_t n_obj) {
+    uint32_t n;
+    const uint8_t *p = input(buf, n_obj, &n);
+    ota_md5_push(buffer(state, sizeof(ota_md5_t), MP_BUFFER_WRITE), p, n);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(md5_push_obj, md5_push);
+
+static mp_obj_t md5_finish(mp_obj_t state) {
+    uint8_t digest[16];
+    ota_md5_finish(buffer(state, sizeof(ota_md5_t), MP_BUFFER_WRITE), digest);
+    return mp_obj_new_bytes(digest, sizeof(digest));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(md5_finish_obj, md5_finish);
+
 static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__ota) },
     { MP_ROM_QSTR(MP_QSTR_mark), MP_ROM_PTR(&mark_obj) },
@@ -168,6 +190,10 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_image_push), MP_ROM_PTR(&image_push_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_finish), MP_ROM_PTR(&image_finish_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_info), MP_ROM_PTR(&image_info_obj) },
+    { MP_ROM_QSTR(MP_QSTR_MD5_STATE), MP_ROM_INT(sizeof(ota_md5_t)) },
+    { MP_ROM_QSTR(MP_QSTR_md5_init), MP_ROM_PTR(&md5_init_obj) },
+    { MP_ROM_QSTR(MP_QSTR_md5_push), MP_ROM_PTR(&md5_push_obj) },
+    { MP_ROM_QSTR(MP_QSTR_md5_finish), MP_ROM_PTR(&md5_finish_obj) },
     { MP_ROM_QSTR(MP_QSTR_rsa_verify), MP_ROM_PTR(&rsa_verify_obj) },
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);
