@@ -19,7 +19,8 @@ KEY ?= $(BUILD)/keys/image.pem
 DIGEST_KEY ?= $(BUILD)/keys/digest.pem
 CA ?=
 SERVER ?=
-OUT ?= $(CURDIR)/out/$(notdir $(APP))@linuxhost-$(VERSION).img
+OUT ?= $(CURDIR)/out/$(notdir $(APP))@$(BOARD)-$(VERSION).img
+BOARD = $(lastword $(subst @, ,$(firstword $(filter otaapp@%,$(MAKECMDGOALS)))))
 
 .PHONY: help
 help:
@@ -50,9 +51,25 @@ otaapp@linuxhost: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys
 	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/linuxhost/manifest.py MPOTA_GEN=$(LINUXHOST)/gen \
 	    > $(LINUXHOST)/build.log 2>&1 || { tail -n 20 $(LINUXHOST)/build.log >&2; false; }
 	@$(CC) -std=gnu99 -Os -Wall -Wextra -Wno-unused-parameter -Werror -o $(basename $(OUT)).second_boot \
-	    -I$(LINUXHOST)/gen -Iota/core -Iboards/linuxhost -Iboards/emulator \
-	    ota/second_boot/linuxhost.c boards/linuxhost/hostflash.c boards/emulator/nor.c $(CORE_C)
+	    -I$(LINUXHOST)/gen -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
+	    ota/second_boot/linuxhost.c $(LINUXHOST)/gen/boot_config.c boards/linuxhost/hostflash.c boards/emulator/nor.c $(CORE_C)
 	@$(VENV)/mpota image build $(LINUXHOST)/micropython/firmware $(OUT) --board linuxhost --product $(PRODUCT) \
+	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
+
+ESP8266 := $(BUILD)/esp8266
+LWIP_DIR ?= $(BUILD)/src/lwip
+
+.PHONY: otaapp@esp8266
+otaapp@esp8266: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys) ## the same for the emulated ESP8266
+	@mkdir -p $(ESP8266)/gen $(dir $(OUT))
+	@$(VENV)/mpota firmware $(ESP8266)/gen --board esp8266 --product $(PRODUCT) --image-key $(KEY) \
+	    --digest-key $(DIGEST_KEY) $(if $(SERVER),--server $(SERVER))
+	@cp $(APP)/main.py $(ESP8266)/gen/main.py
+	@$(MAKE) -C boards/emulator BUILD=$(ESP8266) MICROPY_DIR=$(MICROPY_TOP) LWIP_DIR=$(LWIP_DIR) PYTHON=$(VENV)/python \
+	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/esp8266/manifest.py \
+	    MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) MICROPY_MANIFEST_MPOTA_GEN=$(ESP8266)/gen \
+	    > $(ESP8266)/build.log 2>&1 || { tail -n 20 $(ESP8266)/build.log >&2; false; }
+	@$(VENV)/mpota image build $(ESP8266)/firmware.bin $(OUT) --board esp8266 --product $(PRODUCT) \
 	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
 
 .PHONY: demo

@@ -194,8 +194,8 @@ def _words(line):
 
 def _server(text):
     """(scheme, (host, port)) of a server's address, or None if it is none."""
-    scheme, _, rest = text.rpartition("://")
-    host, _, port = rest.rpartition(":")
-    if scheme not in ("", "mqtt", "mqtts", "coap", "coaps") or not host or not port.isdigit():
+    scheme, _, rest = text.rpartition("://") if "://" in text else ("mqtts", "", text)
+    colon = rest.rfind(":")
+    if scheme not in ("mqtt", "mqtts", "coap", "coaps") or colon < 1 or not rest[colon + 1 :].isdigit():
         return None
-    return scheme or "mqtts", (host, int(port))
+    return scheme, (rest[:colon], int(rest[colon + 1 :]))

@@ -25,6 +25,10 @@
 #define UART_DATA REG32(0x9D050020)
 #define UART_IER REG32(0x9D050024)
 #define UART_FCR REG32(0x9D050028)
+#define UART_LCR REG32(0x9D05002C)
+#define UART_FCR_START 0xC7u // FIFOs on and emptied; QEMU hands over up to 14 bytes at a time
+#define UART_LCR_DIVISOR 0x83u
+#define UART_LCR_8N1 0x03u
 #define UART_LSR REG32(0x9D050034)
 #define UART_LSR_DATA_READY 0x01u
 #define UART_LSR_TX_EMPTY 0x20u

@@ -17,7 +17,7 @@ static struct ota_io io;
 static const struct ota_io *flash(void) {
     if (io.size == 0) {
         const char *path = getenv(LINUXHOST_ENV_FLASH);
-        const char *fault = path ? hostflash_open(&io, path, BOARD_FLASH_SIZE, BOARD_SECTOR) : "not started by the second boot";
+        const char *fault = path ? hostflash_open(&io, path, BOARD_FLASH_SIZE, BOARD_FLASH_SECTOR) : "not started by the second boot";
         if (fault) {
             mp_raise_msg_varg(&mp_type_OSError, MP_ERROR_TEXT("%s"), fault);
         }
@@ -47,7 +47,7 @@ static mp_obj_t flash_write(mp_obj_t offset, mp_obj_t buf) {
 static MP_DEFINE_CONST_FUN_OBJ_2(flash_write_obj, flash_write);
 
 static mp_obj_t flash_erase(mp_obj_t sector) {
-    return done(flash()->erase(io.ctx, (uint32_t)mp_obj_get_int(sector) * BOARD_SECTOR, BOARD_SECTOR));
+    return done(flash()->erase(io.ctx, (uint32_t)mp_obj_get_int(sector) * BOARD_FLASH_SECTOR, BOARD_FLASH_SECTOR));
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(flash_erase_obj, flash_erase);
 

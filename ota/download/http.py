@@ -75,10 +75,10 @@ class Source:
             self._response = None
 
     def _header(self, line, headers):
-        name, _, value = line.partition(b":")
-        name = name.lower()
+        colon = line.find(b":")
+        name = line[:colon].lower()
         if name in (b"content-length", b"content-range", b"etag"):
-            self._headers[name.decode()] = value.strip().decode()
+            self._headers[name.decode()] = line[colon + 1 :].strip().decode()
 
     def _check_range(self, offset):
         if self._headers.get("content-range") != "bytes %d-%d/%d" % (offset, self._size - 1, self._size):

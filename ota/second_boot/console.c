@@ -111,6 +111,19 @@ static int store(const struct ota_slot *slot, uint32_t position) {
     return io->write(io->ctx, slot->offset + position, block, block_bytes);
 }
 
+// The file's size as block 0 announces it behind the name; 0 if it does not.
+static uint32_t announced_size(void) {
+    const uint8_t *p = (const uint8_t *)block, *end = p + block_bytes;
+    uint32_t size = 0;
+    while (p < end && *p != 0) {
+        p++;
+    }
+    for (p++; p < end && *p >= '0' && *p <= '9' && size < UINT32_MAX / 10 - 1; p++) {
+        size = size * 10 + (uint32_t)(*p - '0');
+    }
+    return size;
+}
+
 static void cancel(void) {
     second_boot_put(CAN);
     second_boot_put(CAN);
@@ -140,7 +153,8 @@ static int32_t receive_file(const struct ota_slot *slot) {
             if (((const uint8_t *)block)[0] == 0) {
                 return ended ? (int32_t)position : 0;
             }
-            int r = ended ? OTA_E_SIZE : clear_trailer(slot);
+            bool fits = !ended && announced_size() <= slot->size - second_boot_flash.sector;
+            int r = fits ? clear_trailer(slot) : OTA_E_SIZE;
             if (r != OTA_OK) {
                 cancel();
                 return r;

@@ -13,10 +13,9 @@
 #include <unistd.h>
 
 #include "board.h"
-#include "boot.h"
 #include "hostflash.h"
-#include "keys.h"
 #include "linuxhost.h"
+#include "second_boot.h"
 
 enum { EXIT_NOTHING_BOOTS = 3, RESET_WATCHDOG = 1, RESET_ASKED = 2 };
 
@@ -107,17 +106,13 @@ static int run(const struct ota_io *io, const struct ota_boot_choice *choice, co
 int main(int argc, char **argv) {
     static ota_boot_t boot;
     static const char *const how[] = { "nothing boots", "confirmed", "trial", "verified" };
-    struct ota_boot_config config = {
-        .slots = BOARD_SLOTS,
-        .trust = { .keys = image_keys, .key_count = IMAGE_KEY_COUNT, .vendor_id = vendor_id, .class_id = class_id },
-        .tries = BOARD_TRIES,
-    };
+    struct ota_boot_config config = second_boot_config;
     struct ota_io io;
     if (argc != 2) {
         fprintf(stderr, "usage: second_boot FLASH\n");
         return 2;
     }
-    const char *fault = hostflash_open(&io, argv[1], BOARD_FLASH_SIZE, BOARD_SECTOR);
+    const char *fault = hostflash_open(&io, argv[1], BOARD_FLASH_SIZE, BOARD_FLASH_SECTOR);
     if (fault) {
         fprintf(stderr, "second boot: %s: %s\n", argv[1], fault);
         return 1;

@@ -8,10 +8,10 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from host import BUILD, ROOT, Server, build_firmware
-from linuxboard import LinuxBoard
+from e2e.host import BUILD, ROOT, Server, build_firmware
+from e2e.linuxboard import LinuxBoard
 
 PRODUCT, DEVICE = "a1mpotabench", "bench-1"
 

@@ -5,9 +5,12 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from host import BUILD, MPOTA, ROOT, Server, build_firmware, run
-from linuxboard import LinuxBoard
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from e2e.host import BUILD, MPOTA, ROOT, Server, build_firmware, run
+from e2e.linuxboard import LinuxBoard
 from rich.console import Console
 from rich.table import Table
 

@@ -12,46 +12,22 @@ from pathlib import Path
 SECTOR = 0x1000
 
 
-class LinuxBoard:
-    """second_boot: the program. folder: the board's own; image: what an esptool would have flashed into slot A."""
+class Console:
+    """What a board says, line by line, and what its flash file holds. A board has `flash`, the path of that file."""
 
-    def __init__(self, second_boot, folder, image, flash_size=0x400000, on_line=None):
-        self.folder = Path(folder)
-        self.flash = self.folder / "flash.bin"
+    def __init__(self, on_line):
         self.log = []
-        self._second_boot = str(second_boot)
         self._on_line = on_line
-        self._process = None
         self._seen = 0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        data = Path(image).read_bytes()
-        self.flash.write_bytes(data + b"\xff" * (flash_size - len(data)))
 
-    def start(self):
-        self._process = subprocess.Popen(
-            [self._second_boot, self.flash.name],
-            cwd=self.folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
-        self._reader.start()
-        return self
-
-    def _read(self, stream):
-        for raw in stream:
-            line = raw.decode(errors="replace").rstrip()
-            while line.startswith("# "):
-                line = line[2:]
-            self.log.append(line)
-            if self._on_line:
-                self._on_line(line)
-
-    def type(self, line):
-        """Types one line at the prompt."""
-        self._process.stdin.write(line.encode() + b"\n")
-        self._process.stdin.flush()
+    def heard(self, raw):
+        """Takes one line that the board said."""
+        line = raw.decode(errors="replace").rstrip()
+        while line.startswith("# "):
+            line = line[2:]
+        self.log.append(line)
+        if self._on_line:
+            self._on_line(line)
 
     def expect(self, pattern, timeout_s=30):
         """Waits for a line that matches, after the last one that was expected; returns the match."""
@@ -80,6 +56,41 @@ class LinuxBoard:
         while not re.fullmatch(pattern, self.marks(slot)):
             if time.monotonic() > end:
                 raise AssertionError(f"no marks {pattern} but {self.marks(slot)}")
+
+
+class LinuxBoard(Console):
+    """second_boot: the program. folder: the board's own; image: what an esptool would have flashed into slot A."""
+
+    def __init__(self, second_boot, folder, image, flash_size=0x400000, on_line=None):
+        super().__init__(on_line)
+        self.folder = Path(folder)
+        self.flash = self.folder / "flash.bin"
+        self._second_boot = str(second_boot)
+        self._process = None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = Path(image).read_bytes()
+        self.flash.write_bytes(data + b"\xff" * (flash_size - len(data)))
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [self._second_boot, self.flash.name],
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+        return self
+
+    def _read(self, stream):
+        for raw in stream:
+            self.heard(raw)
+
+    def type(self, line):
+        """Types one line at the prompt."""
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
 
     def cut(self):
         """Power is lost: nothing of the process gets another instruction."""

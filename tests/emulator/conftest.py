@@ -19,7 +19,6 @@ def rom():
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
     machine.make("rom")
-    machine.make(machine.BUILD / "board.h")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What the emulator's tests share: building its parts, small programs, a serial port that expects things."""
 
+import dataclasses
 import os
 import re
 import socket
@@ -14,16 +15,17 @@ import otacore
 REPO = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPO / "tools"))
 
-from mpota import emulate, esp8266, geometry  # noqa: E402
+from mpota import board, emulate, esp8266, firmware  # noqa: E402
 
 BUILD = Path(os.environ.get("MPOTA_BUILD", REPO / "build")) / "emulator"
 PRODUCT = "product-key"
-BOARD = geometry.load(REPO / "boards" / "esp8266" / "board.toml")
-SLOT_A, SLOT_B = BOARD["slots"]["a"]["offset"], BOARD["slots"]["b"]["offset"]
-SLOT_SIZE, SECTOR, HEADER = BOARD["slots"]["a"]["size"], BOARD["flash"]["sector"], BOARD["image"]["header_size"]
+GEN = BUILD / "gen"
+BOARD = board.load("esp8266", REPO / "boards")
+SLOT_A, SLOT_B = (slot.offset for slot in BOARD.slots)
+SLOT_SIZE, SECTOR, HEADER = BOARD.slots[0].size, BOARD.sector, BOARD.header_size
 TRAILER = SLOT_SIZE - SECTOR
-SIZE = BOARD["flash"]["size"]
-IROM = geometry.payload_address(BOARD) + 16
+SIZE = BOARD.flash_size
+IROM = BOARD.payload_address + 16
 CC = "xtensa-lx106-elf-gcc"
 
 
@@ -36,11 +38,9 @@ def source(name):
 
 def make(target, **variables):
     """Runs boards/emulator/Makefile for one target."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    key = BUILD / "test-key.der"
-    if not key.exists():
-        key.write_bytes(otacore.public_der())
-    words = {"BUILD": BUILD, "KEYS": key, "VENDOR": otacore.VENDOR, "PRODUCT": PRODUCT, "PYTHON": sys.executable} | variables
+    facts = dataclasses.replace(BOARD, vendor=otacore.VENDOR)
+    firmware.generate(facts, firmware.Trust(PRODUCT, (otacore.public_der(),), None, None), None, GEN)
+    words = {"BUILD": BUILD, "PYTHON": sys.executable} | variables
     done = subprocess.run(["make", "-C", REPO / "boards" / "emulator", target, *(f"{k}={v}" for k, v in words.items())],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -76,7 +76,7 @@ def elf(folder, code, irom=None):
         places.append(f"-Wl,--section-start=.irom.text={irom:#x}")
     emulator = REPO / "boards" / "emulator"
     subprocess.run([CC, "-Os", "-mlongcalls", "-mtext-section-literals", "-fno-jump-tables", "-I", emulator / "include", "-I", emulator,
-                    "-I", BUILD, "-nostdlib", "-Wl,-e,start", *places, text, BUILD / "rom" / "rom.ld", "-o", out, "-lgcc"],
+                    "-I", GEN, "-nostdlib", "-Wl,-e,start", *places, text, BUILD / "rom" / "rom.ld", "-o", out, "-lgcc"],
                    check=True, capture_output=True)
     return out.read_bytes()
 

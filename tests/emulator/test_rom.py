@@ -278,6 +278,18 @@ void start(void) {
         board.port.expect("reason 1.*alive.*reason 4")
 
 
+def test_watchdog_bites_a_program_that_masks_interrupts(tmp_path):
+    code = """
+void start(void) {
+    ets_printf("reason %d\\n", rtc_get_reset_reason());
+    ets_wdt_enable(4, 5, 5);
+    irq_lock();
+    for (;;) { }
+}"""
+    with Board(tmp_path, {0: program(tmp_path, code)}, watchdog_ms=300) as board:
+        board.port.expect("reason 1.*reason 4.*reason 4")
+
+
 CUT = FLASH + """
 void start(void) {
     SPIRead(0x200000, back, 4096);

@@ -1,4 +1,4 @@
-"""A board's facts, from boards/NAME/board.toml."""
+"""A board's facts, from boards/NAME/board.toml. A variant of a board is named NAME-VARIANT."""
 # SPDX-License-Identifier: MIT
 
 import re
@@ -11,8 +11,30 @@ from mpota.errors import ToolError
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 HEADER_SIZE = 0x200
+TLV_ROOM = 1024  # kept free behind a payload for TLVs
 TRIES = 3
 WATCHDOG_MS = 5000
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of flash, bytes."""
+
+    offset: int
+    size: int
+
+    @property
+    def end(self):
+        """The first byte behind it."""
+        return self.offset + self.size
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where flash is executed in place: `size` bytes of it at a time, seen at `address`."""
+
+    address: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -20,18 +42,33 @@ class Board:
     """What the host needs to know of a board. A slot's last sector is its trailer."""
 
     name: str
+    chip: str
     flash_size: int
     sector: int
-    slots: tuple  # (offset, size) of A and B, bytes
+    slots: tuple  # two Areas
     header_size: int
     vendor: str | None
     tries: int
     watchdog_ms: int
+    second_boot: Area | None
+    filesystem: Area | None
+    window: Window | None
+    handover: int | None  # address in memory of what the second boot tells the image
 
     @property
     def image_limit(self):
         """The largest image both slots hold."""
-        return min(size for _, size in self.slots) - self.sector
+        return min(slot.size for slot in self.slots) - self.sector
+
+    @property
+    def payload_limit(self):
+        """The largest payload, header and TLVs allowed for."""
+        return self.image_limit - self.header_size - TLV_ROOM
+
+    @property
+    def payload_address(self):
+        """Where the payload's first byte appears in the window, from either slot."""
+        return self.window.address + self.slots[0].offset % self.window.size + self.header_size
 
 
 def default_folder():
@@ -47,36 +84,73 @@ def load(name, folder=None):
     """The board called `name`."""
     if not NAME.fullmatch(name):
         raise ToolError(name, "not a board's name")
-    path = Path(folder or default_folder()) / name / "board.toml"
+    folder = Path(folder or default_folder())
+    base, _, variant = name.partition("-")
+    if variant and (folder / name).is_dir():
+        base, variant = name, ""
+    path = folder / base / "board.toml"
     try:
         facts = tomllib.loads(storage.read(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ToolError(path, f"not TOML: {error}") from error
-    return _board(path, name, facts)
+    variants = facts.pop("variant", {})
+    if variant and variant not in variants:
+        raise ToolError(path, f"no variant {variant}; there is {', '.join(sorted(variants)) or 'none'}")
+    board = _board(path, name, _merge(facts, variants[variant]) if variant else facts)
+    _check(path, board)
+    return board
+
+
+def _merge(base, over):
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+    return merged
 
 
 def _board(path, name, facts):
-    flash = _table(path, facts, "flash")
-    slots = _table(path, facts, "slots")
-    image, boot = facts.get("image", {}), facts.get("boot", {})
-    board = Board(
+    flash, slots = _table(path, facts, "flash"), _table(path, facts, "slots")
+    chip, image, boot = (facts.get(key, {}) for key in ("chip", "image", "boot"))
+    return Board(
         name=name,
+        chip=chip.get("name", ""),
         flash_size=_number(path, flash, "flash.size"),
         sector=_number(path, flash, "flash.sector"),
-        slots=tuple(_slot(path, slots, name) for name in "ab"),
+        slots=tuple(_area(path, slots, slot, "slots.") for slot in "ab"),
         header_size=image.get("header_size", HEADER_SIZE),
         vendor=image.get("vendor"),
         tries=boot.get("tries", TRIES),
         watchdog_ms=boot.get("watchdog_ms", WATCHDOG_MS),
+        second_boot=_area(path, facts, "second_boot") if "second_boot" in facts else None,
+        filesystem=_area(path, facts, "filesystem") if "filesystem" in facts else None,
+        window=Window(chip["window"], chip["window_size"]) if "window" in chip else None,
+        handover=chip.get("rtc_handover"),
     )
+
+
+def _check(path, board):
+    """Areas are whole sectors, inside the flash and apart; with a window, both slots lie alike in their banks."""
+    named = [("slots.a", board.slots[0]), ("slots.b", board.slots[1]), ("second_boot", board.second_boot), ("filesystem", board.filesystem)]
+    before = ("start", Area(0, 0))
+    for name, area in sorted((entry for entry in named if entry[1]), key=lambda entry: entry[1].offset):
+        if area.offset % board.sector or area.size % board.sector:
+            raise ToolError(path, f"{name} is not made of whole sectors")
+        if area.offset < before[1].end:
+            raise ToolError(path, f"{name} overlaps {before[0]}")
+        before = name, area
+    if before[1].end > board.flash_size:
+        raise ToolError(path, f"{before[0]} ends beyond the flash")
     if board.image_limit <= 0:
         raise ToolError(path, "a slot is not larger than its trailer")
-    return board
+    if board.window:
+        starts = {slot.offset % board.window.size for slot in board.slots}
+        if len(starts) > 1 or any(start + slot.size > board.window.size for start, slot in zip(starts, board.slots)):
+            raise ToolError(path, "slots do not lie alike in their banks")
 
 
-def _slot(path, slots, name):
-    slot = _table(path, slots, name, "slots.")
-    return _number(path, slot, f"slots.{name}.offset", least=0), _number(path, slot, f"slots.{name}.size")
+def _area(path, facts, name, prefix=""):
+    area = _table(path, facts, name, prefix)
+    return Area(_number(path, area, f"{prefix}{name}.offset", least=0), _number(path, area, f"{prefix}{name}.size"))
 
 
 def _table(path, facts, key, prefix=""):

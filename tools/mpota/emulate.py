@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,10 @@ EXIT_POWER_CUT, EXIT_MISUSE, EXIT_SETTINGS = 10, 11, 12
 
 _QEMU = "qemu-system-xtensa"
 _START_SECONDS = 10
+# The ROM's tick counter and the watchdog's control register (boards/emulator/rom/rom.h, machine.h).
+_TICKS, _WATCHDOG = 0x50000000, 0x60000900
+_LOOK_SECONDS = 0.5
+_STALL_SECONDS = 5.0
 
 
 class EmulatorError(RuntimeError):
@@ -66,6 +71,8 @@ class Emulator:
         self._qmp: socket.socket | None = None
         self._qmp_lock = threading.Lock()
         self._qmp_input = b""
+        self._off = threading.Event()
+        self._downloading = False
         self._hub = SerialHub(self._lines_reset)
 
     def __enter__(self) -> "Emulator":
@@ -94,6 +101,7 @@ class Emulator:
         if self._process is not None:
             raise EmulatorError("already on")
         self._hub.set_loader(None)
+        self._downloading = False
         with self._server("serial") as serial, self._server("qmp") as qmp:
             self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             try:
@@ -107,9 +115,12 @@ class Emulator:
         self._read_qmp()
         self._qmp_command("qmp_capabilities")
         self._qmp_command("cont")
+        self._off = threading.Event()
+        threading.Thread(target=self._watch, args=(self._off,), daemon=True).start()
 
     def power_off(self) -> str:
         """Ends QEMU at once, as pulling the plug does. Returns what it said."""
+        self._off.set()
         process, self._process = self._process, None
         if self._qmp is not None:
             self._qmp.close()
@@ -128,6 +139,7 @@ class Emulator:
             _, said = self._process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             raise EmulatorError(f"still running after {timeout} s") from None
+        self._off.set()
         status = self._process.returncode
         self._process = None
         if self._qmp is not None:
@@ -156,6 +168,7 @@ class Emulator:
         """Reset with GPIO0 low enters the ROM's download mode: the processor stands still and we answer for it."""
         if self._process is None:
             return
+        self._downloading = download
         if download:
             self._qmp_command("stop")
             self._hub.set_loader(RomLoader(self.settings.flash, self.settings.chip_id).push)
@@ -163,6 +176,24 @@ class Emulator:
             self._hub.set_loader(None)
             self._qmp_command("system_reset")
             self._qmp_command("cont")
+
+    def _word(self, address: int) -> int:
+        said = self._qmp_command("human-monitor-command", {"command-line": f"xp /1wx {address:#x}"})
+        return int(str(said).split(":")[1], 16)
+
+    def _watch(self, off: threading.Event) -> None:
+        """Bites for the watchdog when a program has masked the interrupt that stands in for its hardware."""
+        stall = self.settings.watchdog_ms / 1000 or _STALL_SECONDS
+        ticks, since = -1, time.monotonic()
+        while not off.wait(_LOOK_SECONDS):
+            try:
+                now, on = self._word(_TICKS), self._word(_WATCHDOG) & 1
+                if now != ticks or not on or self._downloading:
+                    ticks, since = now, time.monotonic()
+                elif time.monotonic() - since > stall:
+                    self._qmp_command("system_reset")
+            except (EmulatorError, OSError, IndexError, ValueError):
+                return  # the machine is off
 
     @contextlib.contextmanager
     def _server(self, name: str):
@@ -209,13 +240,17 @@ class Emulator:
         line, self._qmp_input = self._qmp_input.split(b"\n", 1)
         return json.loads(line)
 
-    def _qmp_command(self, name: str) -> None:
+    def _qmp_command(self, name: str, arguments: dict | None = None) -> object:
         with self._qmp_lock:
             if self._qmp is None:
-                return
+                raise EmulatorError("not on")
             try:
-                self._qmp.sendall(json.dumps({"execute": name}).encode() + b"\n")
-                while "return" not in self._read_qmp():
-                    pass
-            except (OSError, EmulatorError) as e:
+                self._qmp.sendall(json.dumps({"execute": name, "arguments": arguments or {}}).encode() + b"\n")
+                while True:
+                    answer = self._read_qmp()
+                    if "return" in answer:
+                        return answer["return"]
+                    if "error" in answer:
+                        raise EmulatorError(f"{name}: {answer['error'].get('desc')}")
+            except OSError as e:
                 raise EmulatorError(f"QEMU does not answer: {e}") from e

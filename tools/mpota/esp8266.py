@@ -9,6 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpota import board as boards
+from mpota.errors import ToolError
+
 MAGIC = 0xE9
 CHECKSUM_SEED = 0xEF
 MAX_SEGMENTS = 16
@@ -107,18 +110,19 @@ def main(args: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="mpota.esp8266", description="Makes an ESP8266 image of an ELF file.")
     parser.add_argument("elf", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--window", type=lambda s: int(s, 0), help="address of the payload's first byte in the flash window")
-    parser.add_argument("--limit", type=lambda s: int(s, 0), help="refuse a larger image, bytes")
-    parser.add_argument("--flash-size", type=lambda s: int(s, 0), default=0x400000)
+    parser.add_argument("--board", required=True)
+    parser.add_argument("--second-boot", action="store_true", help="it goes to flash offset 0, not into a slot")
     options = parser.parse_args(args)
     try:
+        board = boards.load(options.board, Path(__file__).parents[2] / "boards")
         entry, segments = elf_segments(options.elf.read_bytes())
-        if options.window is not None:
-            check_window(segments, options.window)
-        image = pack(entry, segments, size=options.flash_size)
-        if options.limit is not None and len(image) > options.limit:
-            raise ImageError(f"{len(image)} bytes, {options.limit} at most")
-    except ImageError as e:
+        if not options.second_boot:
+            check_window(segments, board.payload_address)
+        image = pack(entry, segments, size=board.flash_size)
+        limit = board.second_boot.size if options.second_boot else board.payload_limit
+        if len(image) > limit:
+            raise ImageError(f"{len(image)} bytes, {limit} at most")
+    except (ImageError, ToolError) as e:
         print(f"mpota: {options.elf}: {e}", file=sys.stderr)
         return 1
     options.out.write_bytes(image)

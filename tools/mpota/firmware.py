@@ -23,7 +23,7 @@ def product_ids(vendor, product, board):
 
 
 def generate(board, trust, server, out):
-    """Writes board.h, keys.h and ota_config.py into the folder `out`; files that would not change keep their date.
+    """Writes board.h, boot_config.c and ota_config.py into the folder `out`; files that would not change keep their date.
 
     server: "host:port", or None for the product's own host at the cloud.
     """
@@ -31,7 +31,7 @@ def generate(board, trust, server, out):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "board.h", _board_header(board))
-    _write(out / "keys.h", _keys_header(trust.image_keys, *ids))
+    _write(out / "boot_config.c", _boot_config(board, trust.image_keys, *ids))
     _write(out / "ota_config.py", _constants(board, trust, ids, server))
 
 
@@ -41,30 +41,55 @@ def _write(path, text):
 
 
 def _board_header(board):
-    slots = ", ".join(f"{{ {offset:#x}u, {size:#x}u }}" for offset, size in board.slots)
-    return f"""// Made from {board.name}/board.toml.
-#ifndef BOARD_H
-#define BOARD_H
-#define BOARD_NAME "{board.name}"
-#define BOARD_FLASH_SIZE {board.flash_size:#x}u
-#define BOARD_SECTOR {board.sector:#x}u
-#define BOARD_SLOTS {{ {slots} }}
-#define BOARD_TRIES {board.tries}
-#define BOARD_WATCHDOG_MS {board.watchdog_ms}
-#endif
-"""
+    values = {
+        "BOARD_FLASH_SIZE": board.flash_size,
+        "BOARD_FLASH_SECTOR": board.sector,
+        "BOARD_SLOT_A": board.slots[0].offset,
+        "BOARD_SLOT_B": board.slots[1].offset,
+        "BOARD_SLOT_SIZE": board.slots[0].size,
+        "BOARD_HEADER_SIZE": board.header_size,
+        "BOARD_WATCHDOG_MS": board.watchdog_ms,
+    }
+    if board.second_boot:
+        values["BOARD_SECOND_BOOT_SIZE"] = board.second_boot.size
+    if board.filesystem:
+        values |= {"BOARD_FILESYSTEM": board.filesystem.offset, "BOARD_FILESYSTEM_SIZE": board.filesystem.size}
+    if board.window:
+        values |= {
+            "BOARD_WINDOW": board.window.address,
+            "BOARD_WINDOW_SIZE": board.window.size,
+            "BOARD_IROM": board.payload_address + 16,  # behind the header of program image and segment (SPEC.md, section 6)
+            "BOARD_IROM_SIZE": board.payload_limit - 32,
+        }
+    if board.handover:
+        values["BOARD_RTC_HANDOVER"] = board.handover
+    # A linker script reads it too: no other comments, no casts.
+    lines = [f"/* Made from {board.name}'s board.toml. */", "#ifndef BOARD_H", "#define BOARD_H"]
+    return "\n".join([*lines, *(f"#define {name} {value:#x}" for name, value in values.items()), "#endif", ""])
 
 
-def _keys_header(image_keys, vendor_id, class_id):
-    def array(name, data):
-        return f"static const uint8_t {name}[] = {{ {', '.join(map(str, data))} }};\n"
+def _array(name, data):
+    rows = [", ".join(f"0x{b:02x}" for b in data[i : i + 16]) for i in range(0, len(data), 16)]
+    return f"static const uint8_t {name}[] = {{\n    " + ",\n    ".join(rows) + ",\n};\n"
 
-    text = "// Made from the keys and the product this firmware trusts.\n"
-    for i, der in enumerate(image_keys):
-        text += array(f"image_key_{i}", der)
-    entries = ", ".join(f"{{ image_key_{i}, sizeof(image_key_{i}) }}" for i in range(len(image_keys)))
-    text += f"#define IMAGE_KEY_COUNT {len(image_keys)}\nstatic const struct ota_key image_keys[] = {{ {entries} }};\n"
-    return text + array("vendor_id", vendor_id) + array("class_id", class_id)
+
+def _boot_config(board, image_keys, vendor_id, class_id):
+    """C source: what the second boot is told (ota/core/boot.h)."""
+    keys = ", ".join(f"{{key{i}, sizeof(key{i})}}" for i in range(len(image_keys)))
+    slots = ", ".join(f"{{{slot.offset:#x}, {slot.size:#x}}}" for slot in board.slots)
+    return "".join(
+        [
+            '#include "second_boot.h"\n',
+            *(_array(f"key{i}", der) for i, der in enumerate(image_keys)),
+            f"static const struct ota_key keys[] = {{{keys}}};\n",
+            _array("vendor_id", vendor_id),
+            _array("class_id", class_id),
+            "const struct ota_boot_config second_boot_config = {\n"
+            f"    .slots = {{{slots}}},\n"
+            f"    .trust = {{.keys = keys, .key_count = {len(image_keys)}, .vendor_id = vendor_id, .class_id = class_id}},\n"
+            f"    .tries = {board.tries},\n}};\n",
+        ]
+    )
 
 
 def _constants(board, trust, ids, server):
@@ -78,7 +103,7 @@ def _constants(board, trust, ids, server):
 BOARD = {board.name!r}
 FLASH_SIZE = {board.flash_size}
 SECTOR = {board.sector}
-SLOTS = {tuple(board.slots)!r}
+SLOTS = {tuple((slot.offset, slot.size) for slot in board.slots)!r}
 VENDOR_ID = {ids[0]!r}
 CLASS_ID = {ids[1]!r}
 IMAGE_KEYS = {trust.image_keys!r}

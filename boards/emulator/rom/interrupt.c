@@ -1,5 +1,6 @@
 // Interrupts, exceptions, time and the watchdog. One timer interrupt belongs to the ROM: it stands in for the
-// watchdog's hardware, so it looks at the watchdog's registers TICK_MS apart.
+// watchdog's hardware, so it looks at the watchdog's registers TICK_MS apart. A program that masks interrupts for long stops it;
+// the host sees that the ticks stand still and resets the board, and rom_start tells such a reset from the button.
 // SPDX-License-Identifier: MIT
 #include "rom.h"
 
@@ -24,7 +25,8 @@ static void ccompare_set(uint32_t v) {
 void timer_start(void) {
     tick_counts = BOARD_HZ / 1000 * TICK_MS;
     emulator.fed = emulator.ticks;
-    ccompare_set(ccount() + tick_counts);
+    emulator.last_tick = ccount();
+    ccompare_set(emulator.last_tick + tick_counts);
     enabled = 1u << IRQ_TIMER;
     intenable_set(enabled);
     irq_unlock(0x20);
@@ -40,6 +42,7 @@ static uint32_t watchdog_ms(void) {
 static void tick(void) {
     ccompare_set(ccount() + tick_counts);
     emulator.ticks++;
+    emulator.last_tick = ccount();
     if (WDT_FEED == WDT_FEED_KEY || !(WDT_CONTROL & 1)) {
         WDT_FEED = 0;
         emulator.fed = emulator.ticks;

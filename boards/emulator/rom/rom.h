@@ -38,6 +38,8 @@ struct settings {
     uint32_t watchdog_ms; // instead of what the image asks for; 0: as it asks
 };
 struct emulator {
+    uint32_t ticks;     // of TICK_MS; first, where the host looks whether interrupts still come (tools/mpota/emulate.py)
+    uint32_t last_tick; // CCOUNT, which goes on over resets
     uint32_t started;  // power has been on
     uint32_t reason;   // of the last reset
     uint32_t pending;  // of the next one
@@ -45,7 +47,6 @@ struct emulator {
     uint32_t cache_on; // the window is mapped
     uint32_t bank;     // loaded into the window, plus one; 0: none
     uint32_t dirty_from, dirty_to; // flash offsets changed since then
-    uint32_t ticks;    // of TICK_MS since start
     uint32_t fed;      // tick at which the watchdog was fed last
     struct settings settings;
     nor_t nor;
@@ -56,6 +57,7 @@ void settings_read(struct settings *s);
 void flash_start(void);
 void window_reset(void);
 void timer_start(void);
+void uart_start(void);
 void *memcpy(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 size_t strlen(const char *s);

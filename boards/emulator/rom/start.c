@@ -7,6 +7,7 @@ struct emulator emulator __attribute__((section(".emulator")));
 extern uint32_t rom_data_start[], rom_data_end[], rom_data_load[], rom_bss_start[], rom_bss_end[];
 
 #define FLASH_STRAPS 3
+#define MASKED_MS 500u // no tick for so long, and the watchdog on: it would have bitten
 #define PS_AT_RESET 0x1fu
 #define IMAGE_MAGIC 0xe9
 #define IMAGE_CHECKSUM_SEED 0xef
@@ -100,6 +101,9 @@ static uint32_t reset_reason(uint32_t ps) {
     if ((ps & 0x1f) != PS_AT_RESET) {
         return emulator.reason; // a program jumped to the reset vector: the chip still reports its last reset
     }
+    if (!reason && (WDT_CONTROL & 1) && ccount() - emulator.last_tick > BOARD_HZ / 1000 * MASKED_MS) {
+        return REASON_WATCHDOG;
+    }
     return reason ? reason : REASON_EXTERNAL;
 }
 
@@ -119,7 +123,7 @@ void rom_start(uint32_t ps) {
         RTC_CONTROL = 0;
     }
     window_reset();
-    UART_FCR = 7;
+    uart_start();
     timer_start();
     ets_printf("\n ets Jan  8 2013,rst cause:%d, boot mode:(%d,6)\n\n", emulator.reason, FLASH_STRAPS);
     if (emulator.reason == REASON_WATCHDOG) {

@@ -6,6 +6,14 @@
 
 static void (*putc1)(char c);
 
+void uart_start(void) {
+    UART_LCR = UART_LCR_DIVISOR; // 115200 baud, which decides how soon the last bytes of a burst are reported
+    UART_DATA = 1;
+    UART_IER = 0;
+    UART_LCR = UART_LCR_8N1;
+    UART_FCR = UART_FCR_START;
+}
+
 int uart_tx_one_char(uint8_t c) {
     while (!(UART_LSR & UART_LSR_TX_EMPTY)) {
     }
@@ -30,7 +38,7 @@ uint8_t uart_rx_one_char_block(void) {
 
 void uart_div_modify(uint32_t uart, uint32_t divisor) {
     (void)uart, (void)divisor; // no baud rate here, but the FIFOs are emptied as on the chip
-    UART_FCR = 7;
+    UART_FCR = UART_FCR_START;
 }
 
 void Uart_Init(uint32_t uart) {

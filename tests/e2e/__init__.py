@@ -1,0 +1,1 @@
+"""The end-to-end tests: real boards, a real broker, real TLS."""

@@ -1,0 +1,85 @@
+"""The tools people use, for real: esptool, mpremote, ampy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from machine import BUILD, SLOT_A, Board
+
+VENV = Path(sys.executable).parent
+
+
+def tool(*words, timeout=60):
+    done = subprocess.run([str(VENV / words[0]), *map(str, words[1:])], capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, done.stdout[-800:] + done.stderr[-800:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, second_boot, firmware):
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "image.bin").write_bytes(firmware)
+    return folder
+
+
+@pytest.fixture
+def board(tmp_path, second_boot, firmware):
+    with Board(tmp_path, {0: second_boot, SLOT_A: firmware}) as board:
+        board.port.expect(">>> $")
+        yield board
+
+
+def test_esptool_resets_into_the_loader_writes_and_resets_into_the_program(tmp_path, second_boot, firmware):
+    with Board(tmp_path, {SLOT_A: firmware}) as board:
+        board.port.expect("ets_main.c 181")
+        said = tool("esptool", "--chip", "esp8266", "--port", board.rfc2217_url, "--no-stub", "write-flash", "0", BUILD / "second_boot.bin")
+        assert "5c:cf:7f:12:34:56" in said
+        board.port.expect(">>> $")
+    assert board.flash.read_bytes()[: len(second_boot)] == second_boot
+
+
+def test_esptool_writes_loader_and_image_through_a_plain_socket(tmp_path, files, firmware):
+    with Board(tmp_path, {}) as board:
+        board.download()
+        tool("esptool", "--chip", "esp8266", "--port", board.url, "--before", "no-reset", "--after", "no-reset", "--no-stub",
+             "write-flash", "0", BUILD / "second_boot.bin", hex(SLOT_A), files / "image.bin")
+        board.reset()
+        board.port.expect("rst cause:[12].*>>> $")  # 1: it had not run before
+    assert board.flash.read_bytes()[SLOT_A:][: len(firmware)] == firmware
+
+
+def test_esptool_recognizes_chip_and_flash(tmp_path):
+    with Board(tmp_path, {}, size=0x200000) as board:
+        board.download()
+        said = tool("esptool", "--port", board.url, "--before", "no-reset", "--after", "no-reset", "--no-stub", "flash-id")
+    assert "ESP8266EX" in said and "2MB" in said
+
+
+def test_esptool_accepts_the_payload(firmware):
+    assert "(valid)" in tool("esptool", "image-info", BUILD / "firmware.bin")
+
+
+def test_mpremote_runs_code_and_copies_files(board, tmp_path):
+    board.port.close()
+    assert tool("mpremote", "connect", board.url, "exec", "print(6 * 7)").strip() == "42"
+    (tmp_path / "a.txt").write_bytes(bytes(range(256)) * 20)
+    tool("mpremote", "connect", board.url, "fs", "cp", tmp_path / "a.txt", ":a.txt")
+    tool("mpremote", "connect", board.url, "fs", "cp", ":a.txt", tmp_path / "b.txt")
+    assert (tmp_path / "b.txt").read_bytes() == (tmp_path / "a.txt").read_bytes()
+    (tmp_path / "run.py").write_text("import os\nprint(os.listdir())\n")
+    assert tool("mpremote", "connect", board.url, "run", tmp_path / "run.py").strip() == "['a.txt']"
+    tool("mpremote", "connect", board.url, "soft-reset")
+
+
+def test_mpremote_works_on_the_pty_and_over_rfc2217(board):
+    for address in (board.pty, board.rfc2217_url):
+        assert tool("mpremote", "connect", address, "exec", "print(6 * 7)").strip() == "42"
+
+
+def test_ampy_puts_runs_and_gets(board, tmp_path):
+    (tmp_path / "a.py").write_text("print('ran', 6 * 7)\n")
+    tool("ampy", "--port", board.pty, "put", tmp_path / "a.py")
+    assert tool("ampy", "--port", board.pty, "get", "a.py").strip() == "print('ran', 6 * 7)"
+    assert tool("ampy", "--port", board.pty, "run", tmp_path / "a.py").strip() == "ran 42"
+    assert "/a.py" in tool("ampy", "--port", board.pty, "ls")

@@ -1,0 +1,44 @@
+"""mpota emulate."""
+# SPDX-License-Identifier: MIT
+
+import contextlib
+import threading
+from pathlib import Path
+
+import click
+
+from mpota import board as boards
+from mpota import emulate as emulate_
+from mpota.cli.common import print_facts
+from mpota.errors import ToolError
+
+ROM = "build/esp8266/rom/rom.elf"
+
+
+@click.command()
+@click.argument("name", metavar="BOARD")
+@click.argument("flash", nargs=-1, required=True, type=click.Path())
+@click.option("--rom", default=ROM, show_default=True, type=click.Path(), help="The mask ROM that the build made.")
+@click.option("--ap", default="mpota", show_default=True, help="Name of the access point in reach.")
+@click.option("--ap-password", default="mpota-secret", show_default=True)
+@click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
+def emulate(name, flash, rom, ap, ap_password, folder):
+    """Runs one emulated BOARD for each FLASH file until it is interrupted; a file that is missing is a blank flash.
+
+    A board's serial port has three addresses: socket for mpremote, rfc2217 for esptool, pty for ampy and terminals."""
+    board = boards.load(name, folder)
+    if not Path(rom).exists():
+        raise ToolError(rom, f"no mask ROM; make otaapp@{board.name} builds it")
+    with contextlib.ExitStack() as stack:
+        for i, path in enumerate(map(Path, flash)):
+            if not path.exists():
+                emulate_.blank(path, board.flash_size)
+            settings = emulate_.Settings(
+                rom=Path(rom), flash=path, size=board.flash_size, access_point=ap, password=ap_password, chip_id=0x123456 + i
+            )
+            try:
+                running = stack.enter_context(emulate_.Emulator(settings))
+            except emulate_.EmulatorError as error:
+                raise ToolError(path, str(error)) from error
+            print_facts({"flash": path, "socket": running.url, "rfc2217": running.rfc2217_url, "pty": running.pty})
+        threading.Event().wait()

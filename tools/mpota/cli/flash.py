@@ -1,0 +1,20 @@
+"""mpota flash."""
+# SPDX-License-Identifier: MIT
+
+import click
+
+from mpota import board as boards
+from mpota import esptool_
+
+
+@click.command()
+@click.argument("image", type=click.Path())
+@click.option("--board", "name", required=True, help="A folder's name under boards/.")
+@click.option("--port", required=True, help="Serial device or pyserial URL.")
+@click.option("--second-boot", metavar="PATH", help="Write the loader too, as on a new board.")
+@click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
+def flash(image, name, port, second_boot, folder):
+    """Writes IMAGE into slot A of a board over its serial port, with esptool."""
+    board = boards.load(name, folder)
+    esptool_.write(board, port, esptool_.plan(board, image, second_boot))
+    click.echo(f"{image}: in slot A at {board.slots[0].offset:#x}")

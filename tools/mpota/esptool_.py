@@ -1,0 +1,30 @@
+"""Writing a board's flash over its serial port: esptool, told where things go."""
+# SPDX-License-Identifier: MIT
+
+import subprocess
+import sys
+
+from mpota import image, storage
+from mpota.errors import ToolError
+
+
+def plan(board, image_path, second_boot_path=None):
+    """[(offset, path)] of what to write; the image is checked first."""
+    if not board.second_boot:
+        raise ToolError(board.name, "this board is not flashed over a serial port")
+    image.parse(storage.read(image_path), image_path)
+    parts = [(board.slots[0].offset, image_path)]
+    if second_boot_path:
+        if len(storage.read(second_boot_path)) > board.second_boot.size:
+            raise ToolError(second_boot_path, f"larger than the second boot's {board.second_boot.size} bytes")
+        parts.insert(0, (board.second_boot.offset, second_boot_path))
+    return parts
+
+
+def write(board, port, parts):
+    """Runs esptool; its output goes to this terminal. The ROM's own loader is enough and the only one emulated."""
+    command = [sys.executable, "-m", "esptool", "--chip", board.chip, "--port", port, "--no-stub", "write-flash"]
+    for offset, path in parts:
+        command += [hex(offset), str(path)]
+    if subprocess.run(command, check=False).returncode:
+        raise ToolError(port, "esptool failed")
