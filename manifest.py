@@ -25,6 +25,7 @@ package(
         "transport/coap_link.py",
         "transport/coap_message.py",
         "transport/coap_session.py",
+        "transport/dtls.py",
         "transport/linkkit.py",
         "transport/mqtt.py",
         "transport/net.py",

@@ -6,7 +6,7 @@ from micropython import const
 
 _FILE = "ota.json"
 _SECRET_FILE = "ota-secret.json"
-_KEYS = ("ssid", "password", "pk", "dn", "ds", "ps", "server", "auth")
+_KEYS = ("ssid", "password", "pk", "dn", "ds", "ps", "server", "auth", "download")
 _VALUE_MAX = const(128)
 
 

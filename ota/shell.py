@@ -10,9 +10,10 @@ import sys
 from micropython import const
 
 from ota import settings
-from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, OtaService, ota_service_init
+from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, OtaService, ota_service_init
 
 _LINE_MAX = const(256)
+_DOWNLOADS = {"https": DOWNLOAD_HTTPS, "http": DOWNLOAD_HTTP, "coap": DOWNLOAD_COAP}
 _USAGE = """usage: OTA_APP pk dn ds ps
 
 Make sure network is ready to get IP address.
@@ -31,8 +32,10 @@ ota check                   ask the server for an upgrade
 ota confirm                 the image on trial works
 ota rollback                give up the image on trial
 ota server [SCHEME://]HOST:PORT
-                            the server to use instead of the cloud: mqtts (or no
-                            scheme), mqtt, coaps, coap; coap fetches over coap too
+                            the server to use instead of the cloud: mqtts (the
+                            scheme if none is given), mqtt, coaps or coap
+ota download SCHEME         what may be fetched from besides https and coaps:
+                            http, coap, or https for neither
 ota auth HOST:PORT          where to register
 reboot                      restart the board
 Ctrl-C                      leave to Python"""
@@ -156,16 +159,17 @@ class Shell:
         service.tls = scheme.endswith("s")
         if scheme.startswith("coap"):
             service.trans_protcol = COAP
-        if scheme == "coap":
-            service.dl_protcol = DOWNLOAD_COAP
-        elif not self._board.has_tls:
-            service.dl_protcol = DOWNLOAD_HTTP
+        download = self._settings.get("download", "https" if self._board.has_tls else "http")
+        service.dl_protcol = _DOWNLOADS.get(download, DOWNLOAD_HTTPS)
         self.service = service
         ota_service_init(service)
 
     def _ota(self, words):
         if len(words) == 2 and words[0] in ("server", "auth") and _server(words[1]):
             self._settings[words[0]] = words[1]
+            settings.save(self._settings)
+        elif len(words) == 2 and words[0] == "download" and words[1] in _DOWNLOADS:
+            self._settings["download"] = words[1]
             settings.save(self._settings)
         elif not self.service:
             print("not started; use OTA_APP")
@@ -178,7 +182,8 @@ class Shell:
         elif words == ["rollback"]:
             self.service.rollback()
         else:
-            print("usage: ota status | check | confirm | rollback | server [SCHEME://]HOST:PORT | auth HOST:PORT")
+            print("usage: ota status | check | confirm | rollback")
+            print("       ota server [SCHEME://]HOST:PORT | download SCHEME | auth HOST:PORT")
 
 
 def _words(line):

@@ -31,8 +31,6 @@ class Source:
     def __init__(self, url, size, identity, ca):
         secure = url.startswith("coaps:")
         self._host, port, self._path, self._query = _split(url)
-        if secure:
-            coap_link.has_dtls()
         self._link = coap_link.Link((self._host, port or (5684 if secure else 5683)), secure, ca)
         self._session = Session(identity) if self._path[0] == b"topic" else None
         self._size = size

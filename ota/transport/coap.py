@@ -42,8 +42,6 @@ class Coap:
     def __init__(self, identity, server, secure, ca, poll_s, on_message, on_connect):
         self._session = Session(identity)
         self._link = coap_link.Link(server, secure, ca)
-        if secure:
-            coap_link.has_dtls()
         self._poll_ms = poll_s * 1000
         self._on_message = on_message
         self._on_connect = on_connect

@@ -13,7 +13,8 @@ import time
 
 from micropython import const
 
-from ota.transport.coap_message import ACK, CON, NON, RST, TOKEN, Reader, Writer
+from ota.transport import dtls
+from ota.transport.coap_message import ACK, CON, NON, RST, TOKEN, Reader, Seen, Writer
 
 NOTHING = const(0)
 RESPONSE = const(1)
@@ -27,13 +28,9 @@ _ACKED = const(3)
 _DATAGRAM = const(1280)  # bytes; the largest of Linkkit's, and a block of 1024 with its options
 _REQUEST = const(640)
 _MAX_RETRANSMIT = const(4)
-_EXCHANGE_LIFETIME_MS = const(247000)
 _SEPARATE_MS = const(30000)
 _HANDSHAKE_MS = const(30000)
-_SEEN = const(8)
 _EMPTY = const(0)
-_E_TLS = const(1044)
-_E_NO_TLS = const(1045)
 _ETIMEDOUT = const(110)
 _ECONNRESET = const(104)
 
@@ -47,6 +44,8 @@ class Link:
     def __init__(self, server, secure, ca):
         self._server = server
         self._secure = secure
+        if secure:
+            dtls.require()
         self._ca = ca
         self._sock = self._stream = None
         self._state = _IDLE
@@ -55,7 +54,7 @@ class Link:
         self.view = memoryview(self._buf)
         self.request = Writer(_REQUEST)
         self.message = Reader(self._buf)
-        self._seen = bytearray(2 * _SEEN)
+        self._seen = Seen()
         self._token = bytearray(TOKEN)
 
     @property
@@ -71,14 +70,12 @@ class Link:
         """Makes the socket. A DTLS handshake is driven by poll() once there is a request."""
         import socket
 
-        if self._secure:
-            has_dtls()
         info = socket.getaddrinfo(self._server[0], self._server[1], 0, socket.SOCK_DGRAM)[0]
         sock = socket.socket(info[0], socket.SOCK_DGRAM)
         try:
             sock.connect(info[-1])
             sock.setblocking(False)
-            self._stream = self._wrap(sock) if self._secure else sock
+            self._stream = dtls.wrap(sock, self._server[0], self._ca) if self._secure else sock
         except BaseException:
             sock.close()
             raise
@@ -89,8 +86,7 @@ class Link:
         self._mid = random.getrandbits(16)
         self._token[:] = os.urandom(TOKEN)
         self._count = self._number = self._observed = 0
-        self._seen_next = self._seen_count = 0
-        self._seen_ms = time.ticks_ms()
+        self._seen.forget()
 
     def close(self):
         if self._sock:
@@ -165,7 +161,7 @@ class Link:
         try:
             done = self._stream.write(message.buf, message.n)
         except (OSError, ValueError) as e:
-            raise _fault(e)
+            raise dtls.fault(e)
         if done:
             Link.sent += 1
         return done
@@ -174,7 +170,7 @@ class Link:
         try:
             n = self._stream.readinto(self._buf)
         except (OSError, ValueError) as e:
-            raise _fault(e)
+            raise dtls.fault(e)
         if n == 0 and self._secure:
             raise OSError(_ECONNRESET)  # the peer has ended the session
         if n:
@@ -190,7 +186,7 @@ class Link:
             return self._control(kind)
         if not 64 <= message.code < 192:
             return self._reject(kind)  # a request, or a class that is reserved
-        if kind == CON and self._met():
+        if kind == CON and self._seen.has(message.mid):
             self._answer(ACK)
             return NOTHING
         number = self._matches(message)
@@ -205,7 +201,7 @@ class Link:
         if not waits and not (self._observed and number == self._observed):
             return self._reject(kind)
         if kind == CON:
-            self._remember(self.message.mid)
+            self._seen.add(self.message.mid)
             self._answer(ACK)
         if not waits:
             return NOTIFICATION
@@ -248,47 +244,3 @@ class Link:
     def _answer(self, kind):
         self._reply.begin(kind, _EMPTY, self.message.mid)
         self._write(self._reply)
-
-    def _met(self):
-        """True for a confirmable message that was taken before."""
-        now = time.ticks_ms()
-        if time.ticks_diff(now, self._seen_ms) > _EXCHANGE_LIFETIME_MS:
-            self._seen_count = 0
-        self._seen_ms = now
-        for i in range(self._seen_count):
-            if (self._seen[2 * i] << 8 | self._seen[2 * i + 1]) == self.message.mid:
-                return True
-        return False
-
-    def _remember(self, mid):
-        i = self._seen_next
-        self._seen[2 * i] = mid >> 8
-        self._seen[2 * i + 1] = mid & 255
-        self._seen_next = (i + 1) % _SEEN
-        self._seen_count = max(self._seen_count, i + 1)
-
-    def _wrap(self, sock):
-        import tls
-
-        context = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT)
-        context.verify_mode = tls.CERT_REQUIRED
-        try:
-            context.load_verify_locations(self._ca)
-            return context.wrap_socket(sock, server_hostname=self._server[0], do_handshake_on_connect=False)
-        except (OSError, ValueError) as e:
-            raise _fault(e)
-
-
-def has_dtls():
-    """OSError where this firmware cannot do DTLS with a verified certificate: coaps is then refused, never downgraded."""
-    try:
-        from tls import PROTOCOL_DTLS_CLIENT  # noqa: F401
-    except ImportError:
-        raise OSError(_E_NO_TLS)
-
-
-def _fault(e):
-    """Failures of certificate and handshake are E_TLS; the system's errors stay what they are."""
-    if isinstance(e, ValueError) or e.errno < 0:
-        return OSError(_E_TLS)
-    return e

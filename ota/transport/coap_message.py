@@ -4,6 +4,8 @@ Neither allocates per message. The reader believes no length; what it cannot rea
 """
 
 # SPDX-License-Identifier: MIT
+import time
+
 from micropython import const
 
 CON = const(0)
@@ -19,6 +21,8 @@ _CONTENT_FORMAT = const(12)
 _BLOCK2 = const(23)
 _SIZE2 = const(28)
 _E_LONG = const(1021)
+_SEEN = const(8)
+_EXCHANGE_LIFETIME_MS = const(247000)
 
 
 class Writer:
@@ -165,3 +169,31 @@ class Reader:
         for i in range(self._at + start, self._at + start + length):
             value = value << 8 | self.buf[i]
         return value
+
+
+class Seen:
+    """The message ids of the last confirmable messages that were taken, for as long as one may be repeated."""
+
+    def __init__(self):
+        self._mids = bytearray(2 * _SEEN)
+        self.forget()
+
+    def forget(self):
+        self._next = self._count = 0
+        self._last_ms = time.ticks_ms()
+
+    def has(self, mid):
+        if time.ticks_diff(time.ticks_ms(), self._last_ms) > _EXCHANGE_LIFETIME_MS:
+            self.forget()
+        for i in range(self._count):
+            if (self._mids[2 * i] << 8 | self._mids[2 * i + 1]) == mid:
+                return True
+        return False
+
+    def add(self, mid):
+        i = self._next
+        self._mids[2 * i] = mid >> 8
+        self._mids[2 * i + 1] = mid & 255
+        self._next = (i + 1) % _SEEN
+        self._count = max(self._count, i + 1)
+        self._last_ms = time.ticks_ms()

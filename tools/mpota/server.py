@@ -1,6 +1,7 @@
 """mpota serve: mosquitto, the file servers, and the service between them."""
 # SPDX-License-Identifier: MIT
 
+import concurrent.futures
 import contextlib
 import os
 import queue
@@ -12,8 +13,10 @@ import paho.mqtt.client as mqtt
 
 from mpota import messages, pki, running, storage
 from mpota.broker import Broker
+from mpota.coapserver import CoapServer
 from mpota.errors import ToolError, os_error
 from mpota.files import FileServer
+from mpota.logins import Registrar
 from mpota.running import Address
 from mpota.service import Event, Service
 from mpota.store import Store
@@ -30,6 +33,8 @@ class Ports:
     mqtts: int = 0
     http: int = 0
     https: int = 0
+    coap: int = 0
+    coaps: int = 0
 
 
 class Server:
@@ -69,18 +74,28 @@ class Server:
         storage.make_folder(served)
         http = FileServer(served, self._bind, wanted.http)
         stack.callback(http.stop)
-        https = FileServer(served, self._bind, wanted.https, certificates)
+        https = FileServer(served, self._bind, wanted.https, certificates, Registrar(self.folder).register)
         stack.callback(https.stop)
         self._broker = Broker(self.folder / "broker", self._bind, certificates)
         stack.callback(self._broker.stop)
         self._devices = self._store.devices()
         self._broker.start(self._devices, wanted.mqtt, wanted.mqtts)
+        self._coap = CoapServer(self.folder, self._bind, self._ask, certificates, (wanted.coap, wanted.coaps))
+        stack.callback(self._coap.stop)
         http.start()
         https.start()
+        self._coap.start()
         ca = str(certificates.ca.absolute())
         return Address(
-            self._host, self._broker.port, self._broker.tls_port, http.port, https.port, ca, os.getpid()
-        )
+            self._host, self._broker.port, self._broker.tls_port, http.port, https.port, self._coap.port, self._coap.tls_port,
+            ca, os.getpid(),
+        )  # fmt: skip
+
+    def _ask(self, topic, payload):
+        """A device's message over CoAP; the Future gives what it is answered."""
+        answer = concurrent.futures.Future()
+        self._inbox.put((topic, payload, answer))
+        return answer
 
     def _connect(self, stack):
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=self._broker.service.user)
@@ -88,7 +103,7 @@ class Server:
         topics = [(messages.topic(kind, "+", "+"), 1) for kind in messages.KINDS]
         client.on_connect = lambda c, *_: c.subscribe(topics)
         client.on_subscribe = lambda *_: self._ready.put(True)
-        client.on_message = lambda _c, _u, message: self._inbox.put((message.topic, message.payload))
+        client.on_message = lambda _c, _u, message: self._inbox.put((message.topic, message.payload, None))
         try:
             client.connect(self._broker.host, self._broker.port)
         except OSError as error:
@@ -107,8 +122,13 @@ class Server:
         until = time.monotonic() + POLL_S
         with contextlib.suppress(queue.Empty):
             while (left := until - time.monotonic()) > 0:
-                topic, payload = self._inbox.get(timeout=left)
-                self._send(client, self._service.receive(topic, payload, time.time()))
+                topic, payload, answer = self._inbox.get(timeout=left)
+                outgoing, events = self._service.receive(topic, payload, time.time())
+                if answer:
+                    own = [message.payload for message in outgoing if message.topic == topic]
+                    outgoing = [message for message in outgoing if message.topic != topic]
+                    answer.set_result(own[0] if own and not messages.is_nothing(own[0]) else b"")
+                self._send(client, (outgoing, events))
         self._broker.check()
         self._look_at_store()
         self._send(client, self._service.poll(time.time()))
@@ -132,3 +152,4 @@ class Server:
         for message in outgoing:
             # QoS 0: what a sleeping device's session kept would be out of date, and its inform brings the message again.
             client.publish(message.topic, message.payload)
+            self._coap.push(message.topic, message.payload)

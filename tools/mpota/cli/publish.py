@@ -18,7 +18,7 @@ from mpota.store import Store
 @click.option("--device", "names", metavar="PK/DN", multiple=True, help="To this device; may be given again.")
 @click.option("--product", metavar="PK", help="To all devices of this product.")
 @click.option("--digest", type=click.Choice(list(publishing.DIGESTS)), default="sha256", show_default=True)
-@click.option("--url-scheme", type=click.Choice(["https", "http"]), default="https", show_default=True)
+@click.option("--url-scheme", type=click.Choice(["https", "http", "coaps", "coap"]), default="https", show_default=True)
 @click.option("--wait", is_flag=True, help="Until every device is there or has failed; status 0 only if all are there.")
 @click.option("--timeout", type=click.FloatRange(min=0), default=600, show_default=True, help="Seconds to wait.")
 @state_option
