@@ -10,6 +10,7 @@ image_push(state, buf, n) -> count consumed; fewer than n only at the image's en
 image_finish(state, work, keys, vendor_id, class_id, min_counter): everything SPEC.md section 1 demands.
 image_info(state) -> (version, counter, flags, header_size, payload_size, total_size); version has 4 numbers.
 md5_init(state), md5_push(state, buf, n), md5_finish(state) -> digest: MD5; state has MD5_STATE bytes.
+datagram(stream, buf) -> bytes of the one datagram read into buf, None if none has come. Not of the core.
 rsa_verify(work, key, hash, signature): RSASSA-PKCS1-v1_5 over a SHA-256 (RFC 8017 8.2); work has 2048 bytes.
 """
 
@@ -17,6 +18,7 @@ rsa_verify(work, key, hash, signature): RSASSA-PKCS1-v1_5 over a SHA-256 (RFC 80
 from _ota import (
     IMAGE_STATE,
     MD5_STATE,
+    datagram,
     image_finish,
     image_info,
     image_init,

@@ -1,6 +1,7 @@
 // `_ota`: the core for MicroPython. Plain functions over the caller's buffers; ota/native.py documents them.
 // SPDX-License-Identifier: MIT
 #include "py/runtime.h"
+#include "py/stream.h"
 
 #include "../core/image.h"
 #include "../core/md5.h"
@@ -181,6 +182,23 @@ static mp_obj_t md5_finish(mp_obj_t state) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(md5_finish_obj, md5_finish);
 
+// datagram(stream, buf): one read of a socket that does not block. readinto() would join datagrams until buf is full.
+static mp_obj_t datagram(mp_obj_t stream_obj, mp_obj_t buf) {
+    const mp_stream_p_t *stream = mp_get_stream_raise(stream_obj, MP_STREAM_OP_READ);
+    mp_buffer_info_t info;
+    mp_get_buffer_raise(buf, &info, MP_BUFFER_WRITE);
+    int error = 0;
+    mp_uint_t n = stream->read(stream_obj, info.buf, info.len, &error);
+    if (n != MP_STREAM_ERROR) {
+        return MP_OBJ_NEW_SMALL_INT(n);
+    }
+    if (!mp_is_nonblocking_error(error)) {
+        mp_raise_OSError(error);
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(datagram_obj, datagram);
+
 static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__ota) },
     { MP_ROM_QSTR(MP_QSTR_mark), MP_ROM_PTR(&mark_obj) },
@@ -190,6 +208,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_image_push), MP_ROM_PTR(&image_push_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_finish), MP_ROM_PTR(&image_finish_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_info), MP_ROM_PTR(&image_info_obj) },
+    { MP_ROM_QSTR(MP_QSTR_datagram), MP_ROM_PTR(&datagram_obj) },
     { MP_ROM_QSTR(MP_QSTR_MD5_STATE), MP_ROM_INT(sizeof(ota_md5_t)) },
     { MP_ROM_QSTR(MP_QSTR_md5_init), MP_ROM_PTR(&md5_init_obj) },
     { MP_ROM_QSTR(MP_QSTR_md5_push), MP_ROM_PTR(&md5_push_obj) },

@@ -13,6 +13,7 @@ import time
 
 from micropython import const
 
+from ota import native
 from ota.transport import dtls
 from ota.transport.coap_message import ACK, CON, NON, RST, TOKEN, Reader, Seen, Writer
 
@@ -168,7 +169,7 @@ class Link:
 
     def _receive(self):
         try:
-            n = self._stream.readinto(self._buf)
+            n = native.datagram(self._stream, self._buf)
         except (OSError, ValueError) as e:
             raise dtls.fault(e)
         if n == 0 and self._secure:
