@@ -79,10 +79,13 @@ class Coap:
         """Progress; the last of several not yet sent counts. qos 1: an outcome; whether the server has it."""
         if qos and self._delivered == (step, desc):
             return True
+        report = step, desc, qos
+        if qos and report in self._reports:
+            return False
         if self._reports and not self._reports[-1][2] and not (self._doing == _REPORT and len(self._reports) == 1):
             self._reports.pop()
         if len(self._reports) < _REPORTS:
-            self._reports.append((step, desc, qos))
+            self._reports.append(report)
         return False
 
     def close(self):
