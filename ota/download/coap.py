@@ -17,11 +17,13 @@ _SIZE2 = const(28)
 _MORE = const(8)
 _SZX = const(6)  # blocks of 1024 bytes
 _LOGINS = const(3)
+_PATIENCE = const(2)
 _WAIT_MS = const(50)
 _E_URL = const(1026)
 _E_STATUS = const(1040)
 _E_RANGE = const(1041)
 _E_LENGTH = const(1042)
+_ETIMEDOUT = const(110)
 _ECONNRESET = const(104)
 
 
@@ -50,7 +52,7 @@ class Source:
         self._offset = offset  # of the next byte wanted
         self._at = self._end = 0  # what is left of the block in the link's buffer
         self._last = False
-        self._filled = self._logins = 0
+        self._filled = self._logins = self._patience = 0
         return True
 
     def readinto(self, buf):
@@ -82,11 +84,15 @@ class Source:
         """Asks for the next block, or takes it. Returns whether there are bytes now."""
         link = self._link
         if not link.busy:
-            if self._session and not self._session.token:
-                self._login()
-            else:
-                self._ask()
-        event = link.poll(_WAIT_MS)
+            self._request()
+        try:
+            event = link.poll(_WAIT_MS)
+        except OSError as e:
+            if e.errno != _ETIMEDOUT or not self._patience:
+                raise
+            self._patience -= 1  # it did answer: a new request costs less than a new handshake
+            self._request()
+            return False
         if event == coap_link.CUT:
             raise OSError(_E_RANGE)
         if event != coap_link.RESPONSE:
@@ -98,7 +104,14 @@ class Source:
         if self._session and self._session.refused(link.message.code):
             return False
         self._check()
+        self._patience = _PATIENCE
         return self._at < self._end
+
+    def _request(self):
+        if self._session and not self._session.token:
+            self._login()
+        else:
+            self._ask()
 
     def _login(self):
         self._logins += 1

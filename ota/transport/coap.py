@@ -108,6 +108,8 @@ class Coap:
         event = self._link.poll(wait_ms)
         if event == coap_link.NOTIFICATION:
             self._notified()
+        elif event == coap_link.CUT_NOTIFICATION:
+            self._too_long()
         elif event:
             doing, self._doing = self._doing, 0
             if event == coap_link.CUT:

@@ -21,6 +21,7 @@ NOTHING = const(0)
 RESPONSE = const(1)
 NOTIFICATION = const(2)
 CUT = const(3)  # the response did not fit into a datagram of ours
+CUT_NOTIFICATION = const(4)
 
 _IDLE = const(0)
 _UNSENT = const(1)
@@ -210,12 +211,9 @@ class Link:
         return RESPONSE
 
     def _cut(self, kind, number):
-        """A message longer than our buffer: an answer to us ends the request, anything else is reset."""
-        if number < 0 or number != self._number or self._state == _IDLE:
-            return self._reject(kind)
-        self._reject(kind)
-        self._state = _IDLE
-        return CUT
+        """A message longer than our buffer: told if it was for us, reset if not."""
+        event = self._deliver(kind, number) if number > 0 else self._reject(kind)
+        return CUT if event == RESPONSE else CUT_NOTIFICATION if event else NOTHING
 
     def _control(self, kind):
         """An empty message: acknowledgement, reset, or a ping."""

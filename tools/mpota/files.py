@@ -21,10 +21,10 @@ FORM_MAX = 1024
 NAME = re.compile(r"([0-9a-f]{64})\.bin")
 
 
-def application(folder, register=None):
+def application(folder, register=None, chaos=None):
     """The ASGI application that serves `folder`. A file is named after its SHA-256, which is its entity tag too.
 
-    register: answers Linkkit's form of a device that registers; None where that is not offered."""
+    register: answers Linkkit's form of a device that registers; None where that is not offered. chaos: makes faults."""
     folder = Path(folder)
 
     def artifact(request):
@@ -46,7 +46,8 @@ def application(folder, register=None):
     routes = [Route("/{name}", artifact)]
     if register:
         routes.append(Route("/auth/register/device", registered, methods=["POST"]))
-    return _title_case(Starlette(routes=routes))
+    app = Starlette(routes=routes)
+    return _title_case(chaos.files(app) if chaos else app)
 
 
 def _title_case(app):
@@ -66,14 +67,14 @@ def _title_case(app):
 class FileServer:
     """Serves a folder from a thread of its own."""
 
-    def __init__(self, folder, host, port=0, certificates=None, register=None):
+    def __init__(self, folder, host, port=0, certificates=None, register=None, chaos=None):
         self._socket = ports.listen(host, port)
         self.port = self._socket.getsockname()[1]
         tls = {}
         if certificates:
             tls = {"ssl_certfile": certificates.server, "ssl_keyfile": certificates.server_key}
         config = uvicorn.Config(
-            application(folder, register), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
+            application(folder, register, chaos), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, timeout_graceful_shutdown=1, **tls,
         )  # fmt: skip
         self._server = uvicorn.Server(config)

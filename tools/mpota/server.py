@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import os
 import queue
 import time
@@ -13,6 +14,7 @@ import paho.mqtt.client as mqtt
 
 from mpota import messages, pki, running, storage
 from mpota.broker import Broker
+from mpota.chaos import Chaos
 from mpota.coapserver import CoapServer
 from mpota.errors import ToolError, os_error
 from mpota.files import FileServer
@@ -40,11 +42,14 @@ class Ports:
 class Server:
     """Everything `mpota serve` runs. `on_event` is called with every Event."""
 
-    def __init__(self, folder, bind, host, on_event):
+    def __init__(self, folder, bind, host, on_event, chaos_seed=None):
         self.folder = Path(folder)
         self._bind, self._host, self._on_event = bind, host, on_event
         self._inbox = queue.Queue()  # a SimpleQueue can wait for ever once its time-out has passed (CPython 3.11)
         self._ready = queue.Queue()
+        self._chaos = None
+        if chaos_seed is not None:
+            self._chaos = Chaos(chaos_seed, lambda where, what: on_event(Event("chaos", f"{where}: {what}")))
         self._stopping = False
         self._devices = self._seen = None
 
@@ -56,7 +61,8 @@ class Server:
             stack.enter_context(running.only_server(self.folder))
             running.forget(self.folder)
             address = self._start(wanted, stack)
-            self._service = Service(self._store, lambda artifact, scheme: running.artifact_url(address, artifact, scheme))
+            url_of = functools.partial(running.artifact_url, address)
+            self._service = Service(self._store, url_of, self._chaos is not None)
             client = self._connect(stack)
             stack.callback(running.forget, self.folder)
             running.announce(self.folder, address)
@@ -72,15 +78,16 @@ class Server:
         certificates = pki.prepare(self.folder, self._host)
         served = running.served_folder(self.folder)
         storage.make_folder(served)
-        http = FileServer(served, self._bind, wanted.http)
+        http = FileServer(served, self._bind, wanted.http, chaos=self._chaos)
         stack.callback(http.stop)
-        https = FileServer(served, self._bind, wanted.https, certificates, Registrar(self.folder).register)
+        https = FileServer(served, self._bind, wanted.https, certificates, Registrar(self.folder).register, self._chaos)
         stack.callback(https.stop)
         self._broker = Broker(self.folder / "broker", self._bind, certificates)
         stack.callback(self._broker.stop)
         self._devices = self._store.devices()
         self._broker.start(self._devices, wanted.mqtt, wanted.mqtts)
-        self._coap = CoapServer(self.folder, self._bind, self._ask, certificates, (wanted.coap, wanted.coaps))
+        noise = self._chaos.noise if self._chaos else None
+        self._coap = CoapServer(self.folder, self._bind, self._ask, certificates, (wanted.coap, wanted.coaps), noise)
         stack.callback(self._coap.stop)
         http.start()
         https.start()
@@ -151,5 +158,6 @@ class Server:
             self._on_event(event)
         for message in outgoing:
             # QoS 0: what a sleeping device's session kept would be out of date, and its inform brings the message again.
-            client.publish(message.topic, message.payload)
-            self._coap.push(message.topic, message.payload)
+            for payload in self._chaos.notices(message.payload) if self._chaos else (message.payload,):
+                client.publish(message.topic, payload)
+                self._coap.push(message.topic, payload)

@@ -22,9 +22,10 @@ PORT = click.IntRange(0, 65535)
 @click.option("--https-port", type=PORT, default=0, help="HTTPS; devices register there too.")
 @click.option("--coap-port", type=PORT, default=0, help="CoAP.")
 @click.option("--coaps-port", type=PORT, default=0, help="CoAP over DTLS.")
+@click.option("--chaos", type=int, metavar="SEED", help="Misbehave, to test boards: lose, delay and damage, and answer wrongly.")
 @state_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def serve(bind, host, mqtt_port, mqtts_port, http_port, https_port, coap_port, coaps_port, state, as_json):
+def serve(bind, host, mqtt_port, mqtts_port, http_port, https_port, coap_port, coaps_port, chaos, state, as_json):
     """Runs the broker, the file servers and the update service until it is interrupted.
 
     STATE/server.json tells host, ports and CA file while it runs.
@@ -38,7 +39,7 @@ def serve(bind, host, mqtt_port, mqtts_port, http_port, https_port, coap_port, c
     def on_ready(address):
         click.echo(json.dumps(asdict(address)) if as_json else _describe(address))
 
-    server = Server(state, bind, host or bind, on_event)
+    server = Server(state, bind, host or bind, on_event, chaos)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
     server.run(Ports(mqtt_port, mqtts_port, http_port, https_port, coap_port, coaps_port), on_ready)
