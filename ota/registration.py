@@ -69,15 +69,22 @@ class Registration:
             self._pk, _quoted(self._dn), chance, _sign(self._ps, text))  # fmt: skip
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         try:
-            response = urequests.post("https://%s:%d/auth/register/device" % self._server, data=form, headers=headers)
+            url = "https://%s:%d/auth/register/device" % self._server
+            self._length = _REPLY_MAX
+            response = urequests.request("POST", url, data=form, headers=headers, parse_headers=self._header)
         except (ValueError, IndexError, NotImplementedError):
             raise OSError(_E_REGISTER)
         try:
             if response.status_code != _OK:
                 raise OSError(_E_REGISTER)
-            return _read(response.raw)
+            return _read(response.raw, self._length)
         finally:
             response.close()
+
+    def _header(self, line, headers):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            self._length = int(value)
 
     def _failed(self, e):
         from ota import reason
@@ -110,15 +117,18 @@ def _quoted(text):
     return "".join(c if c.isalpha() or c.isdigit() or c in "-_." else "%%%02X" % ord(c) for c in text)
 
 
-def _read(stream):
-    buf = memoryview(bytearray(_REPLY_MAX + 1))
+def _read(stream, length):
+    """At most `length` bytes: a server need not close the connection after them."""
+    if not 0 < length <= _REPLY_MAX:
+        raise OSError(_E_REGISTER)
+    buf = memoryview(bytearray(length))
     n = 0
-    while n <= _REPLY_MAX:
+    while n < length:
         got = stream.readinto(buf[n:])
         if not got:
-            return bytes(buf[:n])
+            break
         n += got
-    raise OSError(_E_REGISTER)
+    return bytes(buf[:n])
 
 
 def _read_reply(reply, pk, dn):

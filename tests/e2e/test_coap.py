@@ -51,12 +51,12 @@ def coap(scheme, server):
 
 
 def test_bad_network_delays_an_update_and_no_more(server, firmware, new_lamp):
-    relay = Air((THERE, 0), (HERE, server.address["coap_port"]), Noise(7, 0.02, 0.02, 0.02))
+    relay = Air((THERE, 0), (HERE, server.address["coap_port"]), Noise(7, 0.05, 0.05, 0.05))
     try:
         lamp = new_lamp(broker=f"coap://{THERE}:{relay.address[1]}")
         server.push(firmware.image("1.1.0"), lamp)
         lamp.expect("confirmed 1.1.0", 120)
-        assert relay.noise.counts["drop"] + relay.noise.counts["duplicate"] >= 0
+        assert relay.noise.counts["drop"] and relay.noise.counts["duplicate"] and relay.noise.counts["delay"]
     finally:
         relay.close()
 
@@ -175,7 +175,7 @@ def test_registered_secret_survives_a_cut_and_an_update_and_is_never_shown(serve
         lamp.cut()
 
 
-@pytest.mark.parametrize("transport,download", [("mqtts", "https"), ("coap", "coap")])
+@pytest.mark.parametrize("transport,download", [("mqtts", "https"), ("coap", "https")])
 def test_board_gets_there_though_the_server_misbehaves(firmware, names, server, tmp_path, transport, download):
     """mpota serve --chaos: every seed ends with the new version."""
     for name in ("ca.pem", "ca-key.pem"):

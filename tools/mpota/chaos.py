@@ -23,7 +23,7 @@ class Chaos:
     def __init__(self, seed, on_fault):
         self._files, self._notices = (random.Random(f"{seed} {name}") for name in ("files", "notices"))
         self._on_fault = on_fault
-        self.noise = Noise(f"{seed} datagrams", drop=0.05, duplicate=0.05, delay=0.05, corrupt=0.01)
+        self.noise = Noise(f"{seed} datagrams", drop=0.05, duplicate=0.05, delay=0.05, corrupt=0.0002)
 
     def notices(self, payload):
         """What is sent instead of an upgrade message: a list of payloads."""
