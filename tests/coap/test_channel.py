@@ -8,7 +8,7 @@ import time
 import pytest
 from aiocoap.numbers import codes
 
-from coap.peer import ACK, CON, NON, RST, Channel, Peer, empty, raw, token_of, until
+from coap.peer import ACK, CON, NON, RST, Channel, Peer, empty, fetch, raw, token_of, until
 
 UPGRADE = b'{"code":"1000","data":{"version":"2"}}'
 NAME = ("a1B2c3D4e5F", "dev01")
@@ -266,3 +266,12 @@ def test_server_that_restarts_is_informed_again(server):
         until(lambda: server.observation)
         server.token = None  # it has forgotten
         until(lambda: len(server.did("inform")) == 2, 10)
+
+
+def test_board_without_dtls_refuses_coaps_and_sends_nothing(server):
+    with Peer(server) as peer:
+        with Channel(peer.port, secure=True, no_dtls=True) as board:
+            assert board.expect("error")["error"] == 1045
+        found = fetch(url=f"coaps://127.0.0.1:{peer.port}/artifact", size=1, no_dtls=True)
+        assert found["error"] == 1045
+        assert not peer.requests

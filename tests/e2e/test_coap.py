@@ -51,7 +51,7 @@ def coap(scheme, server):
 
 
 def test_bad_network_delays_an_update_and_no_more(server, firmware, new_lamp):
-    relay = Air((THERE, 0), (HERE, server.address["coap_port"]), Noise(7, 0.05, 0.05, 0.05))
+    relay = Air((THERE, 0), (HERE, server.address["coap_port"]), Noise(7, 0.2, 0.2, 0.2))
     try:
         lamp = new_lamp(broker=f"coap://{THERE}:{relay.address[1]}")
         server.push(firmware.image("1.1.0"), lamp)
@@ -191,5 +191,20 @@ def test_board_gets_there_though_the_server_misbehaves(firmware, names, server, 
             lamp.expect("confirmed 1.0.0", 120)
             done = bad.publish(firmware.image("1.1.0"), DIGEST_KEY, lamp.name, "--url-scheme", download, "--wait", "--timeout", "400")
             assert "1.1.0" in done and bad.status(lamp.name)["state"] == "updated"
+        finally:
+            lamp.cut()
+
+
+def test_mqtts_with_a_stranger_is_refused(firmware, names, tmp_path):
+    """Mosquitto with a certificate that another CA signed."""
+    lamp = Lamp(firmware, next(names), firmware.image("1.0.0"))
+    with Server(tmp_path) as stranger:
+        stranger.add_device(PRODUCT, lamp.dn, SECRET)
+        try:
+            lamp.start()
+            lamp.type(f"ota server mqtts://{HERE}:{stranger.address['mqtts_port']}")
+            lamp.type(f"OTA_APP {PRODUCT} {lamp.dn} {SECRET} unused")
+            lamp.expect("no broker, .*1044")
+            assert stranger.status(lamp.name)["version"] is None
         finally:
             lamp.cut()
