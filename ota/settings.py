@@ -37,7 +37,7 @@ def _load(name, keys):
     try:
         with open(name) as f:
             found = json.load(f)
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RuntimeError):
         return {}
     if type(found) is not dict:
         return {}

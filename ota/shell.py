@@ -14,6 +14,7 @@ from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, OtaS
 
 _LINE_MAX = const(256)
 _DOWNLOADS = {"https": DOWNLOAD_HTTPS, "http": DOWNLOAD_HTTP, "coap": DOWNLOAD_COAP}
+_IDENTITY = ("pk", "dn", "ds", "ps")
 _USAGE = """usage: OTA_APP pk dn ds ps
 
 Make sure network is ready to get IP address.
@@ -49,7 +50,7 @@ class Shell:
         self._config = config
         self._echo = echo
         self._settings = settings.load()
-        self._line = ""
+        self._line = bytearray()
         self._input = select.poll()
         self._input.register(sys.stdin, select.POLLIN)
         self.service = None
@@ -57,35 +58,54 @@ class Shell:
     def start(self):
         """Joins the network and starts the service, if they were ever told how."""
         if "ssid" in self._settings:
-            self._join()
-        if "pk" in self._settings:
-            self._start_service()
+            self._call("netmgr", self._join)
+        if all(key in self._settings for key in _IDENTITY):
+            self._call("OTA_APP", self._start_service)
         print("# ", end="")
 
     def poll(self):
-        """One bounded step. Returns whether an update is under way."""
+        """One bounded step: what was typed, up to the end of a line, then the service's.
+        Returns whether an update is under way."""
         self._board.feed()
-        while self._input and self._input.poll(0):
-            c = sys.stdin.read(1)
+        for _ in range(_LINE_MAX):
+            if not self._input or not self._input.poll(0):
+                break
+            c = sys.stdin.buffer.read(1)
             if not c:
                 self._input = None  # no terminal: the board goes on alone
-            else:
-                self._typed(c)
+            elif self._typed(c[0]):
+                break
         return self.service.poll() if self.service else False
 
     def _typed(self, c):
-        if c in "\r\n":
+        """Takes one byte; returns True if it ended a line."""
+        if c in (10, 13):
             if self._echo:
                 print()
-            line, self._line = self._line, ""
-            self._run(_words(line))
-            print("# ", end="")
-        elif c in "\x08\x7f":
+            self._end_line()
+            return True
+        if c in (8, 127):
+            if self._line and self._echo:
+                print("\b \b", end="")
             self._line = self._line[:-1]
-        elif len(self._line) < _LINE_MAX:
-            self._line += c
+        elif len(self._line) <= _LINE_MAX:
+            self._line.append(c)
             if self._echo:
-                print(c, end="")
+                print(chr(c), end="")
+
+    def _end_line(self):
+        line, self._line = self._line, bytearray()
+        words = None
+        if len(line) <= _LINE_MAX:
+            try:
+                words = _words(str(line, "utf-8"))
+            except ValueError:  # UnicodeError is one
+                pass
+        if words is None:
+            print("line too long, or not UTF-8")
+        else:
+            self._run(words)
+        print("# ", end="")
 
     def _run(self, words):
         if not words:
@@ -101,12 +121,15 @@ class Shell:
         if not command:
             print("%s: no such command; try help" % words[0])
             return
+        self._call(words[0], command, words[1:])
+
+    def _call(self, name, command, *args):
         try:
-            command(words[1:])
+            command(*args)
         except OSError as e:
             from ota import reason
 
-            print("%s: %s (%d)" % (words[0], reason.of(e.errno)[1], e.errno))
+            print("%s: %s (%s)" % (name, reason.of(e.errno)[1], e.errno))
 
     def _help(self, words):
         print(_HELP)
@@ -131,14 +154,14 @@ class Shell:
             print(self._board.network_status()[1])
 
     def _join(self):
-        self._board.network_connect(self._settings["ssid"], self._settings["password"])
+        self._board.network_connect(self._settings["ssid"], self._settings.get("password", ""))
         print(self._board.network_status()[1])
 
     def _ota_app(self, words):
         if len(words) != 4:
             print(_USAGE)
             return
-        for key, value in zip(("pk", "dn", "ds", "ps"), words):
+        for key, value in zip(_IDENTITY, words):
             self._settings[key] = value
         settings.save(self._settings)
         print("Hello OTA.")
@@ -146,26 +169,25 @@ class Shell:
 
     def _start_service(self):
         if self.service:
-            self.service.deinit()
+            service, self.service = self.service, None
+            service.deinit()
         service = OtaService(self._board, self._config)
         service.pk, service.dn, service.ds = self._settings["pk"], self._settings["dn"], self._settings["ds"]
-        service.ps = self._settings.get("ps", "")
-        server = self._settings.get("server")
-        scheme = "mqtts"
-        if server:
-            scheme, service.server = _server(server)
-        if "auth" in self._settings:
-            service.auth_server = _server(self._settings["auth"])[1]
+        service.ps = self._settings["ps"]
+        has_tls = self._board.has_tls
+        scheme, service.server = _server(self._settings.get("server", ""), has_tls) or ("mqtts", None)
         service.tls = scheme.endswith("s")
         if scheme.startswith("coap"):
             service.trans_protcol = COAP
-        download = self._settings.get("download", "https" if self._board.has_tls else "http")
+        download = self._settings.get("download", "http" if scheme == "mqtt" or not has_tls else "https")
         service.dl_protcol = _DOWNLOADS.get(download, DOWNLOAD_HTTPS)
-        self.service = service
+        auth = _server(self._settings.get("auth", ""), has_tls)
+        service.auth_server = auth[1] if auth else None
         ota_service_init(service)
+        self.service = service
 
     def _ota(self, words):
-        if len(words) == 2 and words[0] in ("server", "auth") and _server(words[1]):
+        if len(words) == 2 and words[0] in ("server", "auth") and _server(words[1], self._board.has_tls):
             self._settings[words[0]] = words[1]
             settings.save(self._settings)
         elif len(words) == 2 and words[0] == "download" and words[1] in _DOWNLOADS:
@@ -197,10 +219,14 @@ def _words(line):
     return words
 
 
-def _server(text):
-    """(scheme, (host, port)) of a server's address, or None if it is none."""
-    scheme, _, rest = text.rpartition("://") if "://" in text else ("mqtts", "", text)
-    colon = rest.rfind(":")
-    if scheme not in ("mqtt", "mqtts", "coap", "coaps") or colon < 1 or not rest[colon + 1 :].isdigit():
+def _server(text, has_tls):
+    """"[scheme://]host:port" as (scheme, (host, port)), or None. Without a scheme it is MQTT, over TLS where the board has it."""
+    scheme = "mqtts" if has_tls else "mqtt"
+    if "://" in text:
+        scheme, _, text = text.partition("://")
+    colon = text.rfind(":")
+    if scheme not in ("mqtt", "mqtts", "coap", "coaps") or (scheme == "mqtts" and not has_tls):
         return None
-    return scheme, (rest[:colon], int(rest[colon + 1 :]))
+    if colon < 1 or "/" in text or not text[colon + 1 :].isdigit():
+        return None
+    return scheme, (text[:colon], int(text[colon + 1 :]))

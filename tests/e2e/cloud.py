@@ -21,7 +21,7 @@ class Cloud:
         self._reports = {}
         self._informs = {}
         self._changed = threading.Condition()
-        self._pings = queue.SimpleQueue()
+        self._pings = queue.Queue()  # a SimpleQueue can wait for ever once its time-out has passed (CPython 3.11)
         ready = threading.Event()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="cloud")
         self._client.username_pw_set(self._broker.service.user, self._broker.service.password)

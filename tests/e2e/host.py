@@ -11,21 +11,23 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BUILD = Path(os.environ.get("MPOTA_BUILD", ROOT / "build"))
 MPOTA = BUILD / "venv" / "bin" / "mpota"
+RUN_S = 300  # the longest is a build of firmware
 
 
 def run(*command, check=True):
     """Runs a command in the project's folder; returns what it printed."""
-    done = subprocess.run([str(word) for word in command], cwd=ROOT, text=True, capture_output=True)
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=RUN_S)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
-def build_firmware(out, version, **variables):
-    """`make otaapp@linuxhost`: the image `out`, and beside it its second boot. Returns both paths.
+def build_firmware(out, version, board="linuxhost", **variables):
+    """`make otaapp@BOARD`: the image `out`, and beside it the Linux board's second boot. Returns both paths.
 
     variables: APP, KEY, DIGEST_KEY, CA, COUNTER, PRODUCT of the Makefile."""
-    run("make", "otaapp@linuxhost", f"OUT={out}", f"VERSION={version}", *(f"{k}={v}" for k, v in variables.items()))
+    run("make", f"otaapp@{board}", f"OUT={out}", f"VERSION={version}", *(f"{k}={v}" for k, v in variables.items()))
     return Path(out), Path(out).with_suffix(".second_boot")
 
 
