@@ -43,8 +43,8 @@ static int load(const struct ota_io *io, const struct ota_boot_choice *choice) {
 }
 
 static void start(int image, int watchdog, const char *flash, uint8_t slot) {
-    // the application, and Python when it ends
-    static char *const args[] = { "image", "-i", "-m", "main", NULL };
+    // The application as __main__, and Python's prompt when it ends. With -m, one that raises would end the process.
+    static char *const args[] = { "image", "-i", "-c", "__import__('main', None, None, False)", NULL };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(watchdog, LINUXHOST_WATCHDOG_FD) < 0) {
         fail("watchdog");

@@ -6,6 +6,7 @@ import socket
 import threading
 
 _CHUNK = 4096
+_BUFFER = 16384
 
 
 class Link:
@@ -78,9 +79,12 @@ class Link:
         if not self._open:
             board.close()
             return
+        server = socket.socket()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)  # what is held back is to stay with the server
         try:
-            server = socket.create_connection(self._target)
+            server.connect(self._target)
         except OSError:
+            server.close()
             board.close()
             return
         with self._changed:
