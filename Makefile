@@ -19,8 +19,8 @@ KEY ?= $(BUILD)/keys/image.pem
 DIGEST_KEY ?= $(BUILD)/keys/digest.pem
 CA ?=
 SERVER ?=
-OUT ?= $(CURDIR)/out/$(notdir $(APP))@$(BOARD)-$(VERSION).img
-BOARD = $(lastword $(subst @, ,$(firstword $(filter otaapp@%,$(MAKECMDGOALS)))))
+OUT ?= $(CURDIR)/out/$(notdir $(APP))@$(lastword $(subst @, ,$(filter otaapp@%,$(MAKECMDGOALS))))-$(VERSION).img
+BOARD ?=
 
 .PHONY: help
 help:
@@ -52,7 +52,8 @@ otaapp@linuxhost: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys
 	    > $(LINUXHOST)/build.log 2>&1 || { tail -n 20 $(LINUXHOST)/build.log >&2; false; }
 	@$(CC) -std=gnu99 -Os -Wall -Wextra -Wno-unused-parameter -Werror -o $(basename $(OUT)).second_boot \
 	    -I$(LINUXHOST)/gen -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
-	    ota/second_boot/linuxhost.c $(LINUXHOST)/gen/boot_config.c boards/linuxhost/hostflash.c boards/emulator/nor.c $(CORE_C)
+	    ota/second_boot/linuxhost.c $(LINUXHOST)/gen/boot_config.c boards/linuxhost/hostflash.c \
+	    boards/emulator/nor.c boards/emulator/norchip.c $(CORE_C)
 	@$(VENV)/mpota image build $(LINUXHOST)/micropython/firmware $(OUT) --board linuxhost --product $(PRODUCT) \
 	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
 
@@ -73,8 +74,8 @@ otaapp@esp8266: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys) 
 	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
 
 .PHONY: demo
-demo: setup keys ## the whole story on this computer
-	@$(VENV)/python tests/e2e/demo.py
+demo: setup keys ## the whole story on this computer; BOARD=linuxhost on the Linux board
+	@$(VENV)/python tests/e2e/demo.py $(BOARD)
 
 .PHONY: test
 test: setup ## every test that CI runs
@@ -84,6 +85,11 @@ test: setup ## every test that CI runs
 bench: setup keys ## instruction counts and ratios
 	@$(VENV)/python tests/bench/core.py
 	@$(VENV)/python tests/bench/service.py
+
+.PHONY: size
+size: ## flash and RAM per board
+	@$(MAKE) otaapp@esp8266 otaapp@linuxhost > /dev/null
+	@$(VENV)/python tests/bench/size.py $(BUILD)
 
 .PHONY: lock
 lock: ## pin the Python packages anew

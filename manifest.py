@@ -5,9 +5,13 @@ package(
     "ota",
     (
         "__init__.py",
+        "install.py",
         "message.py",
         "native.py",
         "reason.py",
+        "report.py",
+        "rules.py",
+        "running.py",
         "service.py",
         "settings.py",
         "shell.py",

@@ -11,11 +11,11 @@ MESSAGE_MAX = const(2048)  # bytes of an upgrade message
 _URL_MAX = const(512)
 _VERSION_MAX = const(64)
 _DESC_MAX = const(64)
+_DEPTH_MAX = const(16)
 _E_JSON = const(1020)
 _E_LONG = const(1021)
 _E_FIELD = const(1022)
 _E_METHOD = const(1023)
-_E_URL = const(1026)
 
 
 class Notice:
@@ -27,25 +27,20 @@ class Notice:
 
     def __init__(self, data):
         self.url = _text(data, "url", _URL_MAX)
-        if not (self.url.startswith("http") or self.url.startswith("coap")):
-            raise OSError(_E_URL)
         self.version = _text(data, "version", _VERSION_MAX)
         self.size = data.get("size")
         if type(self.size) is not int or self.size <= 0:
             raise OSError(_E_FIELD)
         self.method, self.digest = _digest(data)
         self.digestsign = _digestsign(data)
-        self.patch = data.get("isDiff") in (1, True)
+        self.patch = _flag(data, "isDiff")
 
 
 def parse(payload):
     """Reads an upgrade message (bytes). Returns a Notice, or None if it announces nothing."""
     if len(payload) > MESSAGE_MAX:
         raise OSError(_E_LONG)
-    try:
-        message = _load(payload)
-    except ValueError:
-        raise OSError(_E_JSON)
+    message = _load(payload)
     if type(message) is not dict:
         raise OSError(_E_FIELD)
     data = message.get("data")
@@ -58,14 +53,42 @@ def parse(payload):
 
 
 def _load(payload):
-    """JSON, and whole: MicroPython's json takes an object whose last brace is missing, so one more must be too many."""
     import json
 
+    if payload[-1:] == b"\0":
+        payload = payload[:-1]  # AliOS's peers end a payload as a C string
+    if not _is_whole(payload):
+        raise OSError(_E_JSON)
     try:
-        json.loads(payload + b"}")
-    except ValueError:
         return json.loads(payload)
-    raise ValueError
+    except (ValueError, TypeError, RuntimeError):
+        # TypeError: a key that cannot be one; RuntimeError: nested too deeply
+        raise OSError(_E_JSON)
+
+
+def _is_whole(payload):
+    """True if every bracket is closed and nothing is nested deeply: MicroPython's json reads what was cut as if it were whole."""
+    depth = 0
+    inside = escaped = False
+    for c in payload:
+        if c < 0x20 and c not in b"\t\r\n":
+            return False
+        if inside:
+            if escaped:
+                escaped = False
+            elif c == 0x5C:
+                escaped = True
+            elif c == 0x22:
+                inside = False
+        elif c == 0x22:
+            inside = True
+        elif c in b"{[":
+            depth += 1
+        elif c in b"}]":
+            depth -= 1
+        if not 0 <= depth <= _DEPTH_MAX:
+            return False
+    return depth == 0 and not inside
 
 
 def inform(version):
@@ -111,6 +134,13 @@ def _text(data, name, limit):
         if not " " < c <= "~":
             raise OSError(_E_FIELD)
     return value
+
+
+def _flag(data, name):
+    value = data.get(name, 0)
+    if type(value) not in (int, bool) or value not in (0, 1):
+        raise OSError(_E_FIELD)
+    return value == 1
 
 
 def _digest(data):

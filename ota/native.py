@@ -9,6 +9,11 @@ image_init(state, limit): starts reading an image of at most limit bytes; state 
 image_push(state, buf, n) -> count consumed; fewer than n only at the image's end.
 image_finish(state, work, keys, vendor_id, class_id, min_counter): everything SPEC.md section 1 demands.
 image_info(state) -> (version, counter, flags, header_size, payload_size, total_size); version has 4 numbers.
+patch_state(n) -> bytes a state must have for a decoder of n bytes.
+patch_begin(state, next, input) -> (old_size, new_size, old_sha256): reads a patch's header. next() fills input with
+more of the patch and returns how many bytes came, 0 at the end.
+patch_step(state, read, base, window, next, input, out) -> bytes put out, fewer than out holds only at the end.
+read(offset, buf) and base are the old image; window is a buffer of 132 bytes.
 rsa_verify(work, key, hash, signature): RSASSA-PKCS1-v1_5 over a SHA-256 (RFC 8017 8.2); work has 2048 bytes.
 """
 
@@ -20,6 +25,9 @@ from _ota import (
     image_init,
     image_push,
     mark,
+    patch_begin,
+    patch_state,
+    patch_step,
     rsa_verify,
     trailer,
 )

@@ -36,6 +36,12 @@ _REASONS = (
     (1051, -3, "image is not of the announced version"),
     (1060, -4, "flash failed"),
     (1061, -4, "trailer full"),
+    (1070, -1, "not a patch"),
+    (1071, -1, "patch header is not one this decoder can use"),
+    (1072, -1, "patch needs more decoder state"),
+    (1073, -1, "patch was made for another base"),
+    (1074, -1, "patch stream is damaged"),
+    (1075, -1, "patch is cut short or too long"),
     (1090, -1, "not confirmed in its trials"),
     (1091, -1, "rolled back by the application"),
 )

@@ -12,32 +12,18 @@ import time
 
 from micropython import const
 
-from ota import message, native, reason
+from ota import message, reason, running
+from ota.report import Report
+from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256, Rules
 from ota.slot import Slot
 from ota.update import Update
-from ota.verify import digestsign
 
 MQTT = const(0)
 COAP = const(1)
-DOWNLOAD_COAP = const(1)
-DOWNLOAD_HTTP = const(2)
-DOWNLOAD_HTTPS = const(3)
-SIGN_SHA256 = const(0)
-SIGN_MD5 = const(1)
-SIGN_RSA = const(2)
 
-_REPORT_PERCENT = const(5)
 _NET_TIMEOUT_MS = const(3000)
 _LAST_DATA_FAULT = const(1011)
-_E_SIZE = const(1003)
-_E_OLD_VERSION = const(1010)
-_E_METHOD = const(1023)
-_E_URL = const(1026)
-_E_BIG = const(1027)
 _E_DECLINED = const(1028)
-_E_BUSY = const(1029)
-_E_TRIAL = const(1030)
-_E_REJECTED = const(1031)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
 
@@ -46,13 +32,11 @@ class OtaService:
     """Fields named as in AliOS. Set them before ota_service_init.
 
     pk, ps, dn, ds: product key, product secret, device name, device secret.
-    trans_protcol: MQTT. dl_protcol: DOWNLOAD_HTTPS refuses plain http, DOWNLOAD_HTTP allows both.
-    sign_type: SIGN_RSA requires digestsign (the default); SIGN_SHA256 and SIGN_MD5 check one that is there, and
-    only SIGN_MD5 accepts MD5 digests. ota_ver: the running version, read from the image. sys_ver: MicroPython's.
-    server: (host, port). tls: TLS to the broker.
+    trans_protcol: MQTT. dl_protcol: DOWNLOAD_HTTPS refuses plain http, DOWNLOAD_HTTP allows both. sign_type: SIGN_RSA
+    requires digestsign (the default); SIGN_SHA256 and SIGN_MD5 check one that is there, and only SIGN_MD5 accepts MD5
+    digests. ota_ver: the running version, from the image. sys_ver: MicroPython's. server: (host, port). tls: to the broker.
     accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched.
-    auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: a trial not confirmed
-    by then ends in a reset.
+    auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset.
     """
 
     def __init__(self, board=None, config=None):
@@ -71,8 +55,7 @@ class OtaService:
         self.last_error = 0
         self._board = board
         self._config = config
-        self._transport = self._update = self._steps = self._inbox = None
-        self._percent = 0
+        self._transport = self._report = self._update = self._steps = self._inbox = None
 
     @property
     def in_trial(self):
@@ -84,30 +67,33 @@ class OtaService:
 
     def init(self):
         """Reads the slots and opens the channel; ota_service_init calls it."""
-        if self.inited:
-            raise RuntimeError("already initialised")
         import sys
 
+        if self.inited:
+            raise RuntimeError("already initialised")
         board = self._board
+        self._rules = Rules(self.dl_protcol, self.sign_type, board.has_tls, self._config.DIGEST_KEY)
         self._buf = bytearray(board.flash.sector)
         slots = [Slot(board.flash, offset, size, self._buf) for offset, size in board.slots]
         self._active = slots[board.active]
         self._inactive = slots[1 - board.active]
         self._active.mend()
-        self._read_version()
-        self.sys_ver = "micropython-%d.%d.%d" % sys.implementation[1][:3]
+        self.ota_ver, self._counter = running.read(self._active, board.feed)
+        self.sys_ver = "micropython-%d.%d.%d" % sys.implementation.version[:3]
         self._start_ms = time.ticks_ms()
+        self._inbox = None
         self._open_transport()
         self.inited = True
 
     def deinit(self):
+        self._check_inited()
         self._stop_update()
         self._transport.close()
-        self._transport = None
         self.inited = False
 
     def poll(self):
         """One bounded piece of work. Returns True while an update is under way."""
+        self._check_inited()
         self._board.feed()
         self._transport.poll()
         if self._inbox is not None:
@@ -143,17 +129,21 @@ class OtaService:
     def status(self):
         """A line for people."""
         state = "trial" if self.in_trial else "confirmed"
-        work = "updating, %d %%" % self._percent if self.updating else "idle"
-        link = "connected" if self._transport.connected else "not connected"
-        return "%s %s, %s, %s" % (self.ota_ver, state, work, link)
+        work = "updating, %d %%" % self._report.percent if self.updating else "idle"
+        return "%s %s, %s, %sconnected" % (self.ota_ver, state, work, "" if self._transport.connected else "not ")
+
+    def _check_inited(self):
+        if not self.inited:
+            raise RuntimeError("not initialised")
 
     def _open_transport(self):
         from ota.transport import net
-        from ota.transport.mqtt import Mqtt
 
         if self.trans_protcol != MQTT:
             raise ValueError("trans_protcol")
         net.install(self._config.CA if self._board.has_tls else None, _NET_TIMEOUT_MS)
+        from ota.transport.mqtt import Mqtt  # binds the sockets that net installed
+
         self._transport = Mqtt(
             (self.pk, self.dn, self.ds),
             self.server or self._config.server(self.pk),
@@ -161,28 +151,7 @@ class OtaService:
             self._receive,
             self._connected,
         )
-
-    def _read_version(self):
-        """What the running image's header says. Its signature was the second boot's business."""
-        state = bytearray(native.IMAGE_STATE)
-        slot = self._active
-        native.image_init(state, slot.room)
-        slot.read_sector(slot.offset)
-        native.image_push(state, self._buf, len(self._buf))
-        version = native.image_info(state)[0]
-        self.ota_ver = "%d.%d.%d" % version[:3] + ("+%d" % version[3] if version[3] else "")
-        if not slot.complete:
-            self._counter = self._read_counter(state)
-
-    def _read_counter(self, state):
-        """The security counter of a factory image, which no mark tells."""
-        slot = self._active
-        for offset in range(slot.offset + len(self._buf), slot.trailer, len(self._buf)):
-            self._board.feed()
-            slot.read_sector(offset)
-            if native.image_push(state, self._buf, len(self._buf)) != len(self._buf):
-                break
-        return native.image_info(state)[1]
+        self._report = Report(self._transport)
 
     def _receive(self, payload):
         self._inbox = payload
@@ -191,80 +160,60 @@ class OtaService:
         """After every connection: the version, then what the server does not know yet."""
         if not self._transport.inform(self.ota_ver):
             return
-        if self.in_trial and self.auto_confirm:
-            self.confirm()
-        if self._inactive.unreported:
-            step, words = reason.of(self._inactive.reason)
-            if self._transport.report(step, "%d %s" % (self._inactive.reason, words), 1):
+        try:
+            if self.in_trial and self.auto_confirm:
+                self.confirm()
+            if self._inactive.unreported and self._report.failure(self._inactive.reason):
                 self._inactive.report()
+        except OSError as e:
+            self._refuse(e.errno)
 
     def _notified(self, payload):
         try:
             notice = message.parse(payload)
-            if notice:
-                self._consider(notice)
+            if notice and self._rules.check_idle(notice, self._update and self._update.notice):
+                self._rules.check(notice, self.ota_ver, self._active, self._inactive, self._buf)
+                self._begin(notice)
         except OSError as e:
             self._refuse(e.errno)
 
-    def _consider(self, notice):
-        if self.updating:
-            if notice.digest == self._update.notice.digest:
-                return
-            raise OSError(_E_BUSY)
-        if self.in_trial:
-            raise OSError(_E_TRIAL)
-        new, old = message.numbers(notice.version), message.numbers(self.ota_ver)
-        if new == old:
-            return
-        if new < old:
-            raise OSError(_E_OLD_VERSION)
-        if notice.size > self._inactive.room:
-            raise OSError(_E_BIG)
-        if notice.method == "MD5" and self.sign_type != SIGN_MD5:
-            raise OSError(_E_METHOD)
-        digestsign.check(notice, self._config.DIGEST_KEY, self.sign_type == SIGN_RSA or notice.method == "MD5", self._buf)
-        if self._inactive.rejected and self._inactive.holds(int(notice.patch), notice.size, notice.digest):
-            raise OSError(_E_REJECTED)
-        source = self._source(notice)
+    def _begin(self, notice):
         if self.accept_cb and not self.accept_cb(notice):
             raise OSError(_E_DECLINED)
-        self._begin(notice, source)
+        from ota.download.http import Source
 
-    def _source(self, notice):
-        from ota.download import http
-
-        plain = notice.url.startswith("http://")
-        if not http.accepts(notice.url, self._board.has_tls) or (plain and self.dl_protcol != DOWNLOAD_HTTP):
-            raise OSError(_E_URL)
-        return http.Source(notice.url, notice.size)
-
-    def _begin(self, notice, source):
-        config = self._config
-        trust = (config.IMAGE_KEYS, config.VENDOR_ID, config.CLASS_ID)
+        source = Source(notice.url, notice.size)
+        trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
-        self._update = Update(notice, source, self._active, self._inactive, trust, self._buf, self._progress)
+        state = self._board.patch_state
+        self._update = Update(notice, source, self._active, self._inactive, trust, self._buf, state, self._progress)
         if self._update.resumes:
             self._say("fetch resumes at %d" % self._inactive.progress)
         self._steps = self._update.steps()
-        self._percent = 0
+        self._report.begin()
 
     def _advance(self):
         try:
             next(self._steps)
         except StopIteration:
             self._say("committed, restarting")
-            self._transport.report(100, "", 1)
+            self._report.committed()
             self._restart()
         except OSError as e:
             self._failed(e.errno)
+        except BaseException:
+            self._stop_update()  # or the next poll would take its end for success
+            raise
 
     def _failed(self, code):
         self._stop_update()
         self._refuse(code)
-        if 1000 < code <= _LAST_DATA_FAULT or code == _E_VERSION:
-            # The bytes were as announced and will never be right: not to be fetched again.
-            self._inactive.reject(code)
-            self._inactive.report()
+        if 1000 < code <= _LAST_DATA_FAULT or code == _E_VERSION or 1070 <= code < 1080:
+            try:  # the bytes were as announced and will never be right: not to be fetched again
+                self._inactive.reject(code)
+                self._inactive.report()
+            except OSError as e:
+                self._refuse(e.errno)
 
     def _stop_update(self):
         if self._steps:
@@ -272,16 +221,12 @@ class OtaService:
         self._steps = self._update = None
 
     def _refuse(self, code):
-        step, words = reason.of(code)
         self.last_error = code
-        self._say("refused: %s (%d)" % (words, code))
-        self._transport.report(step, "%d %s" % (code, words), 1)
+        self._say("refused: %s (%d)" % (reason.of(code)[1], code))
+        self._report.failure(code)
 
     def _progress(self, done, total):
-        percent = max(done * 100 // total, 1)
-        if percent >= self._percent + _REPORT_PERCENT or not self._percent:
-            self._percent = percent
-            self._transport.report(min(percent, 99))
+        self._report.progress(done, total)
         if self.progress_cb:
             self.progress_cb(done, total)
 

@@ -15,7 +15,7 @@ def load():
     try:
         with open(_FILE) as f:
             found = json.load(f)
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RuntimeError):
         return {}
     if type(found) is not dict:
         return {}

@@ -13,6 +13,7 @@ from ota import settings
 from ota.service import DOWNLOAD_HTTP, OtaService, ota_service_init
 
 _LINE_MAX = const(256)
+_IDENTITY = ("pk", "dn", "ds", "ps")
 _USAGE = """usage: OTA_APP pk dn ds ps
 
 Make sure network is ready to get IP address.
@@ -43,7 +44,7 @@ class Shell:
         self._config = config
         self._echo = echo
         self._settings = settings.load()
-        self._line = ""
+        self._line = bytearray()
         self._input = select.poll()
         self._input.register(sys.stdin, select.POLLIN)
         self.service = None
@@ -51,35 +52,54 @@ class Shell:
     def start(self):
         """Joins the network and starts the service, if they were ever told how."""
         if "ssid" in self._settings:
-            self._join()
-        if "pk" in self._settings:
-            self._start_service()
+            self._call("netmgr", self._join)
+        if all(key in self._settings for key in _IDENTITY):
+            self._call("OTA_APP", self._start_service)
         print("# ", end="")
 
     def poll(self):
-        """One bounded step. Returns whether an update is under way."""
+        """One bounded step: what was typed, up to the end of a line, then the service's.
+        Returns whether an update is under way."""
         self._board.feed()
-        while self._input and self._input.poll(0):
-            c = sys.stdin.read(1)
+        for _ in range(_LINE_MAX):
+            if not self._input or not self._input.poll(0):
+                break
+            c = sys.stdin.buffer.read(1)
             if not c:
                 self._input = None  # no terminal: the board goes on alone
-            else:
-                self._typed(c)
+            elif self._typed(c[0]):
+                break
         return self.service.poll() if self.service else False
 
     def _typed(self, c):
-        if c in "\r\n":
+        """Takes one byte; returns True if it ended a line."""
+        if c in (10, 13):
             if self._echo:
                 print()
-            line, self._line = self._line, ""
-            self._run(line.split())
-            print("# ", end="")
-        elif c in "\x08\x7f":
+            self._end_line()
+            return True
+        if c in (8, 127):
+            if self._line and self._echo:
+                print("\b \b", end="")
             self._line = self._line[:-1]
-        elif len(self._line) < _LINE_MAX:
-            self._line += c
+        elif len(self._line) <= _LINE_MAX:
+            self._line.append(c)
             if self._echo:
-                print(c, end="")
+                print(chr(c), end="")
+
+    def _end_line(self):
+        line, self._line = self._line, bytearray()
+        words = None
+        if len(line) <= _LINE_MAX:
+            try:
+                words = str(line, "utf-8").split()
+            except ValueError:  # UnicodeError is one
+                pass
+        if words is None:
+            print("line too long, or not UTF-8")
+        else:
+            self._run(words)
+        print("# ", end="")
 
     def _run(self, words):
         if not words:
@@ -95,12 +115,15 @@ class Shell:
         if not command:
             print("%s: no such command; try help" % words[0])
             return
+        self._call(words[0], command, words[1:])
+
+    def _call(self, name, command, *args):
         try:
-            command(words[1:])
+            command(*args)
         except OSError as e:
             from ota import reason
 
-            print("%s: %s (%d)" % (words[0], reason.of(e.errno)[1], e.errno))
+            print("%s: %s (%s)" % (name, reason.of(e.errno)[1], e.errno))
 
     def _help(self, words):
         print(_HELP)
@@ -125,14 +148,14 @@ class Shell:
             print(self._board.network_status()[1])
 
     def _join(self):
-        self._board.network_connect(self._settings["ssid"], self._settings["password"])
+        self._board.network_connect(self._settings["ssid"], self._settings.get("password", ""))
         print(self._board.network_status()[1])
 
     def _ota_app(self, words):
         if len(words) != 4:
             print(_USAGE)
             return
-        for key, value in zip(("pk", "dn", "ds", "ps"), words):
+        for key, value in zip(_IDENTITY, words):
             self._settings[key] = value
         settings.save(self._settings)
         print("Hello OTA.")
@@ -140,17 +163,18 @@ class Shell:
 
     def _start_service(self):
         if self.service:
-            self.service.deinit()
+            service, self.service = self.service, None
+            service.deinit()
         service = OtaService(self._board, self._config)
         service.pk, service.dn, service.ds = self._settings["pk"], self._settings["dn"], self._settings["ds"]
-        service.ps = self._settings.get("ps", "")
+        service.ps = self._settings["ps"]
         broker = _broker(self._settings.get("server", ""), self._board.has_tls)
         if broker:
             service.server, service.tls = broker
         if not (self._board.has_tls and service.tls):
             service.dl_protcol = DOWNLOAD_HTTP
-        self.service = service
         ota_service_init(service)
+        self.service = service
 
     def _ota(self, words):
         if len(words) == 2 and words[0] == "server" and _broker(words[1], self._board.has_tls):

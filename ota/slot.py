@@ -15,6 +15,7 @@ PATCH = const(1)
 _MARK = const(16)
 _STEPS = const(64)
 _ATTEMPTS = const(4)
+_MENDS = const(3)
 _STARTED = const(0x53)  # "S"
 _PROGRESS = const(0x50)  # "P"
 _COMPLETE = const(0x43)  # "C"
@@ -33,7 +34,8 @@ class Slot:
         self._flash = flash
         self.offset = offset
         self.size = size
-        self._buf = buf
+        self.buf = buf
+        self.read = flash.read
         self._mark = bytearray(_MARK)
         self._check = bytearray(_MARK)
         self.trailer = offset + size - flash.sector
@@ -46,7 +48,7 @@ class Slot:
 
     def load(self):
         """Reads the trailer from flash."""
-        self._flash.read(self.trailer, self._buf)
+        self._read_trailer()
         (
             self._next,
             self._started,
@@ -62,7 +64,7 @@ class Slot:
             self._rejected,
             self.reason,
             self._reported,
-        ) = native.trailer(self._buf, len(self._buf))
+        ) = native.trailer(self.buf, len(self.buf))
 
     @property
     def complete(self):
@@ -130,14 +132,22 @@ class Slot:
         self.load()
 
     def mend(self):
-        """Writes the second copy of a mark of which only one is left (SPEC.md section 2)."""
-        if self._complete == 1:
-            self._append_complete(self.sequence, self.counter, 1)
-        if self._confirmed == 1:
-            self._append(_CONFIRMED, 0, 0, _NO_TAIL, 1)
-        if self._rejected == 1:
-            self._append(_REJECTED, 0, self.reason, _NO_TAIL, 1)
-        self.load()
+        """Writes the second copy of a mark of which only one is left (SPEC.md section 2). One copy counts too.
+
+        Read again only after a write: a mark that reads differently every time must not be found now and never mended."""
+        for _ in range(_MENDS):
+            if not (self._complete == 1 or self._confirmed == 1 or self._rejected == 1):
+                return
+            try:
+                if self._complete == 1:
+                    self._append_complete(self.sequence, self.counter, 1)
+                if self._confirmed == 1:
+                    self._append(_CONFIRMED, 0, 0, _NO_TAIL, 1)
+                if self._rejected == 1:
+                    self._append(_REJECTED, 0, self.reason, _NO_TAIL, 1)
+            except OSError:
+                return
+            self.load()
 
     def _append_complete(self, sequence, counter, copies):
         tail = bytes((counter & 255, counter >> 8 & 255, counter >> 16 & 255, counter >> 24, 0, 0))
@@ -154,20 +164,41 @@ class Slot:
             if place >= self.trailer + self._flash.sector:
                 raise OSError(_E_TRAILER_FULL)
             self._next += 1
-            self._flash.write(place, self._mark, _MARK)
-            self._flash.read(place, self._check)
+            try:
+                self._flash.write(place, self._mark, _MARK)
+                self._flash.read(place, self._check)
+            except OSError:
+                continue  # a bad place: the next one
             if self._check == self._mark:
                 return
         raise OSError(_E_FLASH)
 
+    def _read_trailer(self):
+        """Fills the scratch buffer. A place that cannot be read (ECC) is no mark, but one that _forget zeroes."""
+        try:
+            self._flash.read(self.trailer, self.buf)
+            return
+        except OSError:
+            pass
+        view = memoryview(self.buf)
+        for place in range(0, len(self.buf), _MARK):
+            try:
+                self._flash.read(self.trailer + place, view[place : place + _MARK])
+            except OSError:
+                for i in range(place, place + _MARK):
+                    self.buf[i] = _COMPLETE
+
     def _forget(self):
         """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""
-        self._flash.read(self.trailer, self._buf)
+        self._read_trailer()
         for i in range(_MARK):
             self._mark[i] = 0
         for place in range(0, self._flash.sector, _MARK):
-            if self._buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
-                self._flash.write(self.trailer + place, self._mark, _MARK)
+            if self.buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
+                try:
+                    self._flash.write(self.trailer + place, self._mark, _MARK)
+                except OSError:
+                    pass  # the erase that follows is what counts
 
     def floor(self):
         """The security counter below which nothing may be installed."""
@@ -175,11 +206,11 @@ class Slot:
 
     def write_sector(self, offset, n):
         """Erases one sector and writes the first n bytes of the scratch buffer to it."""
-        for i in range(n, (n + _MARK - 1) // _MARK * _MARK):
-            self._buf[i] = 0xFF
+        for i in range(n, len(self.buf)):
+            self.buf[i] = 0xFF
         self._flash.erase(offset, self._flash.sector)
-        self._flash.write(offset, self._buf, (n + _MARK - 1) // _MARK * _MARK)
+        self._flash.write(offset, self.buf, len(self.buf))
 
     def read_sector(self, offset):
         """Reads one sector into the scratch buffer."""
-        self._flash.read(offset, self._buf)
+        self._flash.read(offset, self.buf)

@@ -31,16 +31,20 @@ _ECONNRESET = const(104)
 
 class Update:
     """notice: the checked notification. source: what is downloaded. active, inactive: Slots. trust: see native.
-    buf: one sector, shared with the service; progress(done, total): called with bytes fetched."""
+    buf: one sector, shared with the service. patch_state: bytes of memory for the patch decoder.
+    progress(done, total): called as bytes are fetched and, of a patch, installed."""
 
-    def __init__(self, notice, source, active, inactive, trust, buf, progress):
+    def __init__(self, notice, source, active, inactive, trust, buf, patch_state, progress):
         self.notice = notice
         self._source = source
         self._active = active
         self._inactive = inactive
         self._trust = trust
         self._buf = buf
-        self._view = memoryview(buf)
+        view = memoryview(buf)
+        self._view = view
+        self._parts = [view[i : i + _PART] for i in range(0, len(buf), _PART)]
+        self._patch_state = patch_state
         self._progress = progress
         self._type = PATCH if notice.patch else IMAGE
 
@@ -48,7 +52,10 @@ class Update:
     def resumes(self):
         """True if a part of this very artifact is in flash already."""
         notice = self.notice
-        return self._inactive.holds(self._type, notice.size, notice.digest) and self._inactive.progress > 0
+        slot = self._inactive
+        if slot.complete or slot.rejected:
+            return False
+        return slot.holds(self._type, notice.size, notice.digest) and slot.progress > 0
 
     def steps(self):
         notice = self.notice
@@ -66,7 +73,10 @@ class Update:
             slot.begin(self._type, notice.size, notice.digest)
             yield from self._fetch()
             yield from self._authenticate()
-        yield from self._verify()
+        if self._type == PATCH:
+            yield from self._install()
+        yield
+        slot.commit(max(self._active.sequence, slot.sequence) + 1, self._info[1])
 
     def _fetch(self):
         """Streams the artifact into the slot from the last progress mark on."""
@@ -85,7 +95,7 @@ class Update:
                 yield from self._stream(before)
                 return
             except OSError as e:
-                if e.errno >= _E_FIRST_REFUSAL or e.errno < 0:
+                if e.errno >= _E_FIRST_REFUSAL:
                     raise
                 failures = 1 if self._inactive.progress > before else failures + 1
                 if failures > _RETRIES:
@@ -99,15 +109,19 @@ class Update:
         base = self._inactive.artifact_offset()
         while done < size:
             want = min(size - done, len(self._buf))
-            for start in range(0, want, _PART):
-                part = self._view[start : min(start + _PART, want)]
+            got = 0
+            while got < want:
+                part = self._parts[got // _PART]
+                if want - got < _PART:
+                    part = part[: want - got]
                 if self._source.readinto(part) != len(part):
                     raise OSError(_ECONNRESET)
+                got += len(part)
                 yield
             self._inactive.write_sector(base + done, want)
             done += want
             self._inactive.step(done)
-            self._progress(done, size)
+            self._progress(done, size * 2 if self._type == PATCH else size)
             yield
         if not self._source.ended():
             raise OSError(_E_LENGTH)
@@ -118,47 +132,62 @@ class Update:
             yield
 
     def _authenticate(self):
-        """The digest from flash, then everything the artifact's own header, TLVs and signature say."""
+        """The digest from flash, then everything the artifact's own header, TLVs and signature say. Of an image that is
+        step 5, verify, too: they are the same bytes."""
         import hashlib
 
         notice = self.notice
         digest = hashlib.md5() if notice.method == "MD5" else hashlib.sha256()
+        state, fault = yield from self._read(self._inactive.artifact_offset(), notice.size, digest)
+        if digest.digest() != notice.digest:
+            raise OSError(_E_DIGEST)
+        self._check(state, fault, self._type == PATCH)
+
+    def _install(self):
+        """Decodes the patch, then verifies the image that it made."""
+        from ota.install import Install
+
+        slot = self._inactive
+        header_size, payload_size = self._info[3:5]
+        patch = (slot.artifact_offset() + header_size, payload_size)
+        install = Install(self._active, slot, patch, self._buf, self._patch_state, self._installed)
+        yield from install.steps()
+        state, fault = yield from self._read(slot.offset, install.size, None)
+        self._check(state, fault, False)
+
+    def _installed(self, done, total):
+        self._progress(total + done, total * 2)
+
+    def _read(self, base, size, digest):
+        """Reads an image in flash. Returns the reader's state and its refusal, so that a wrong digest is told before it."""
         state = bytearray(native.IMAGE_STATE)
         native.image_init(state, self._inactive.room)
         fault = None
-        base = self._inactive.artifact_offset()
-        for offset in range(0, notice.size, len(self._buf)):
-            n = min(notice.size - offset, len(self._buf))
+        for offset in range(0, size, len(self._buf)):
+            n = min(size - offset, len(self._buf))
             self._inactive.read_sector(base + offset)
-            digest.update(self._view[:n])
+            if digest:
+                digest.update(self._buf if n == len(self._buf) else self._view[:n])
             if not fault:
                 fault = self._push(state, n)
             yield
-        if digest.digest() != notice.digest:
-            raise OSError(_E_DIGEST)
-        if fault:
-            raise fault
-        self._check(state)
+        return state, fault
 
     def _push(self, state, n):
-        """Feeds the image reader; returns the refusal, so that a wrong digest is told before it."""
         try:
             if native.image_push(state, self._buf, n) != n:
                 return OSError(_E_SIZE)
         except OSError as e:
             return e
 
-    def _check(self, state):
+    def _check(self, state, fault, is_patch):
+        if fault:
+            raise fault
         keys, vendor_id, class_id = self._trust
         native.image_finish(state, self._buf, keys, vendor_id, class_id, self._active.floor())
-        version, self.counter, flags = native.image_info(state)[:3]
+        self._info = native.image_info(state)
+        version, flags = self._info[0], self._info[2]
         if message.numbers("%d.%d.%d+%d" % version) != message.numbers(self.notice.version):
             raise OSError(_E_VERSION)
-        if bool(flags & _FLAG_PATCH) != (self._type == PATCH):
+        if bool(flags & _FLAG_PATCH) != is_patch:
             raise OSError(_E_HEADER)
-
-    def _verify(self):
-        """Commits. An image was verified as it was authenticated: they are the same bytes."""
-        yield
-        sequence = max(self._active.sequence, self._inactive.sequence) + 1
-        self._inactive.commit(sequence, self.counter)

@@ -7,7 +7,7 @@ MICROPY_PY_FFI = 0
 MICROPY_PY_THREAD = 0
 
 MPOTA_DIR := $(abspath $(VARIANT_DIR)/../..)
-SRC_C += $(MPOTA_DIR)/boards/emulator/nor.c
+SRC_C += $(addprefix $(MPOTA_DIR)/boards/emulator/,nor.c norchip.c)
 INC += -I$(MPOTA_GEN) -I$(MPOTA_DIR)/ota/core -I$(MPOTA_DIR)/boards/emulator
 # $(MPOTA_DIR) in manifests; makemanifest.py knows only what it is told.
 MICROPY_MANIFEST_MPOTA_DIR = $(MPOTA_DIR)

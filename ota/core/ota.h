@@ -30,6 +30,12 @@ enum ota_err {
     OTA_E_KEY_FORMAT = -1011, // public key is not a PKCS#1 RSA key of 2048 or 3072 bits
     OTA_E_FLASH = -1060,      // flash refused, or reads back other than what was written
     OTA_E_TRAILER_FULL = -1061, // no place left for a mark
+    OTA_E_PATCH_MAGIC = -1070,  // does not start as a patch
+    OTA_E_PATCH_HEADER = -1071, // unknown format version, or a header field out of range
+    OTA_E_PATCH_STATE = -1072,  // needs more state than the decoder was given
+    OTA_E_PATCH_BASE = -1073,   // made for another base image; the core's caller finds it
+    OTA_E_PATCH_DATA = -1074,   // the stream says what cannot be
+    OTA_E_PATCH_SIZE = -1075,   // cut short, or longer than its result needs
 };
 
 // The flash contract (design: "Where things live"). Offsets and sizes in bytes; writes are aligned to

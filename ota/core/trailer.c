@@ -116,16 +116,34 @@ void ota_trailer_push(ota_trailer_t *t, const uint8_t *in, uint32_t n) {
     }
 }
 
-int ota_trailer_read(ota_trailer_t *t, const struct ota_io *io, uint32_t end) {
-    ota_trailer_init(t);
-    for (uint32_t left = io->sector; left > 0; left -= CHUNK_BYTES) {
-        uint32_t chunk[CHUNK_BYTES / 4];
-        if (io->read(io->ctx, end - left, chunk, CHUNK_BYTES) != 0) {
-            return OTA_E_FLASH;
+// A place that cannot be read (ECC) is in use and no mark. False if none of the chunk's can.
+static bool read_places(ota_trailer_t *t, const struct ota_io *io, uint32_t at) {
+    uint32_t place[OTA_MARK_BYTES / 4];
+    bool any = false;
+    for (uint32_t end = at + CHUNK_BYTES; at < end; at += OTA_MARK_BYTES) {
+        if (io->read(io->ctx, at, place, OTA_MARK_BYTES) == 0) {
+            any = true;
+        } else {
+            memset(place, 0, sizeof(place));
         }
-        ota_trailer_push(t, (const uint8_t *)chunk, CHUNK_BYTES);
+        ota_trailer_push(t, (const uint8_t *)place, OTA_MARK_BYTES);
     }
-    return OTA_OK;
+    return any;
+}
+
+int ota_trailer_read(ota_trailer_t *t, const struct ota_io *io, uint32_t end) {
+    bool any = false;
+    ota_trailer_init(t);
+    for (uint32_t at = end - io->sector; at < end; at += CHUNK_BYTES) {
+        uint32_t chunk[CHUNK_BYTES / 4];
+        if (io->read(io->ctx, at, chunk, CHUNK_BYTES) == 0) {
+            any = true;
+            ota_trailer_push(t, (const uint8_t *)chunk, CHUNK_BYTES);
+        } else if (read_places(t, io, at)) {
+            any = true;
+        }
+    }
+    return any ? OTA_OK : OTA_E_FLASH;
 }
 
 static bool write_place(const struct ota_io *io, uint32_t offset, const uint32_t place[OTA_MARK_BYTES / 4]) {

@@ -48,7 +48,8 @@ void ota_trailer_init(ota_trailer_t *t);
 // Takes the next bytes of the trailer, a multiple of 16. Never fails: what is not a mark is passed over.
 void ota_trailer_push(ota_trailer_t *t, const uint8_t *in, uint32_t n);
 
-// Reads the trailer of the slot that ends at `end` (the trailer is the sector before it).
+// Reads the trailer of the slot that ends at `end` (the trailer is the sector before it). A place that flash refuses to
+// read is passed over: a cut inside a mark leaves such a one where cells have ECC. OTA_E_FLASH if no place can be read.
 int ota_trailer_read(ota_trailer_t *t, const struct ota_io *io, uint32_t end) OTA_MUST_CHECK;
 
 // Appends `copies` copies of a mark, each read back; a place that reads back wrong is left and the next one

@@ -7,24 +7,12 @@ exactly the bytes asked for. The socket underneath is ota/transport/net.py's.
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-_SKIP = const(256)
+_PART = const(256)
 _ECONNRESET = const(104)
 _E_URL = const(1026)
 _E_STATUS = const(1040)
 _E_RANGE = const(1041)
 _E_LENGTH = const(1042)
-
-
-def accepts(url, has_tls):
-    """True if this board can fetch the URL, http://HOST[:PORT][/PATH]; https only where the firmware can verify a certificate."""
-    parts = url.split("/", 3)
-    if len(parts) < 3 or parts[1] or not (parts[0] == "http:" or (has_tls and parts[0] == "https:")):
-        return False
-    host, *port = parts[2].split(":")
-    for c in host:
-        if not ("0" <= c <= "9" or "a" <= c.lower() <= "z" or c in "-."):
-            return False
-    return bool(host) and (not port or (len(port) == 1 and port[0].isdigit() and 0 < int(port[0]) < 65536))
 
 
 class Source:
@@ -45,27 +33,33 @@ class Source:
         headers = {"Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = "bytes=%d-" % offset
-            if self._etag:
+            if self._etag and not self._etag.startswith(b"W/"):
                 headers["If-Range"] = self._etag
         self._headers = {}
         try:
             self._response = urequests.get(self._url, headers=headers, parse_headers=self._header)
-        except (ValueError, IndexError, NotImplementedError):
+        except (ValueError, IndexError, TypeError, NotImplementedError):
             # not HTTP, a chunked body, too many redirects, or a redirect to another scheme
             raise OSError(_E_STATUS)
+        if self._url.startswith("https:") and not self._response.raw.secure:
+            raise OSError(_E_URL)  # redirected to plain http
+        return self._answered(offset)
+
+    def _answered(self, offset):
         status = self._response.status_code
-        if status == 206 and offset:
-            self._check_range(offset)
-        elif status == 200:
-            self._check_length()
-            if offset and self._etag and self._headers.get("etag") != self._etag:
-                return False
-            self._skip(offset)
-        elif status == 416 and offset:
+        if status == 416 and offset:
             return False
-        else:
+        if status not in (200, 206) or (status == 206 and not offset):
             raise OSError(_E_STATUS)
-        self._etag = self._headers.get("etag")
+        etag = self._headers.get(b"etag")
+        if offset and self._etag and etag != self._etag:
+            return False
+        self._etag = etag
+        if status == 206:
+            self._check_range(offset)
+        else:
+            self._check_length()
+            self._skip(offset)
         return True
 
     def readinto(self, buf):
@@ -78,29 +72,33 @@ class Source:
 
     def close(self):
         if self._response:
-            self._response.close()
-            self._response = None
+            response, self._response = self._response, None
+            try:
+                response.close()
+            except OSError:
+                pass  # it was lost already
 
     def _header(self, line, headers):
         colon = line.find(b":")
         name = line[:colon].lower()
         if name in (b"content-length", b"content-range", b"etag"):
-            self._headers[name.decode()] = line[colon + 1 :].strip().decode()
+            self._headers[name] = line[colon + 1 :].strip()
 
     def _check_range(self, offset):
-        if self._headers.get("content-range") != "bytes %d-%d/%d" % (offset, self._size - 1, self._size):
+        if self._headers.get(b"content-range") != b"bytes %d-%d/%d" % (offset, self._size - 1, self._size):
             raise OSError(_E_RANGE)
 
     def _check_length(self):
-        length = self._headers.get("content-length")
-        if length is not None and length != str(self._size):
+        length = self._headers.get(b"content-length")
+        if length is not None and length != b"%d" % self._size:
             raise OSError(_E_LENGTH)
 
     def _skip(self, n):
         """Reads past what is already in flash: the server ignored the Range."""
-        view = memoryview(bytearray(_SKIP))
+        part = memoryview(bytearray(_PART))
         while n > 0:
-            part = view[: min(n, _SKIP)]
+            if n < _PART:
+                part = part[:n]
             if self.readinto(part) != len(part):
                 raise OSError(_ECONNRESET)
             n -= len(part)

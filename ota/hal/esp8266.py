@@ -19,14 +19,13 @@ class Board:
     """What the service needs of a board; PORTING.md lists the members."""
 
     has_tls = False
+    patch_state = 8192
 
     def __init__(self):
         self.flash = Flash(esp, ota_config.FLASH_SIZE, ota_config.SECTOR)
         self.slots = ota_config.SLOTS
-        word = _handover()
-        self.active = word & 1
-        # Without a WDT object the SDK feeds the watchdog by itself, and a trial that hangs in Python would go on.
-        self._watchdog = machine.WDT() if word & _TRIAL else None
+        self.active = _handover() & 1
+        self._watchdog = watch_trial()
         self._station = network.WLAN(network.STA_IF)
 
     def feed(self):
@@ -52,6 +51,12 @@ class Board:
         if status == network.STAT_NO_AP_FOUND:
             return False, "no such access point"
         return False, "connecting" if status == network.STAT_CONNECTING else "not connected"
+
+
+def watch_trial():
+    """In a trial, takes over the watchdog, which MicroPython otherwise feeds by itself even in a loop without end.
+    Returns the WDT, or None."""
+    return machine.WDT() if _handover() & _TRIAL else None
 
 
 def _handover():

@@ -1,7 +1,7 @@
 """The flash contract over a driver with the ESP8266 port's `esp` functions.
 
 read(offset, buf), write(offset, buf, n), erase(offset, n); offsets and sizes in bytes. Writes are aligned to
-16 bytes, erases to the sector. A failure is OSError.
+16 bytes, erases to the sector. Misuse and every failure of the driver is OSError(1060), never taken for a lost connection.
 """
 
 # SPDX-License-Identifier: MIT
@@ -19,19 +19,28 @@ class Flash:
 
     def read(self, offset, buf):
         self._check(offset, len(buf), 4)
-        self._driver.flash_read(offset, buf)
+        try:
+            self._driver.flash_read(offset, buf)
+        except OSError:
+            raise OSError(_E_FLASH)
 
     def write(self, offset, buf, n):
         self._check(offset, n, _WRITE)
-        self._driver.flash_write(offset, buf if n == len(buf) else memoryview(buf)[:n])
+        try:
+            self._driver.flash_write(offset, buf if n == len(buf) else memoryview(buf)[:n])
+        except OSError:
+            raise OSError(_E_FLASH)
 
     def erase(self, offset, n):
         self._check(offset, n, self.sector)
-        while n:
-            self._driver.flash_erase(offset // self.sector)
-            offset += self.sector
-            n -= self.sector
+        try:
+            while n:
+                self._driver.flash_erase(offset // self.sector)
+                offset += self.sector
+                n -= self.sector
+        except OSError:
+            raise OSError(_E_FLASH)
 
     def _check(self, offset, n, unit):
-        if offset % unit or n % unit or offset < 0 or offset > self.size or n > self.size - offset:
+        if offset % unit or n % unit or offset < 0 or n < 0 or offset > self.size or n > self.size - offset:
             raise OSError(_E_FLASH)

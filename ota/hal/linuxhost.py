@@ -11,6 +11,7 @@ class Board:
     """What the service needs of a board; PORTING.md lists the members."""
 
     has_tls = True
+    patch_state = 16384
 
     def __init__(self):
         self.flash = Flash(_linuxhost, ota_config.FLASH_SIZE, ota_config.SECTOR)

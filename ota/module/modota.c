@@ -1,26 +1,30 @@
 // `_ota`: the core for MicroPython. Plain functions over the caller's buffers; ota/native.py documents them.
 // SPDX-License-Identifier: MIT
-#include "py/runtime.h"
+#include "modota.h"
 
 #include "../core/image.h"
 #include "../core/trailer.h"
 
-// Raises OSError(code) for a negative ota_err; passes a count on.
-static mp_obj_t result(int32_t r) {
+mp_obj_t modota_result(int32_t r) {
     if (r < 0) {
         mp_raise_OSError((int)-r);
     }
     return MP_OBJ_NEW_SMALL_INT(r);
 }
 
-// The caller's buffer of at least `size` bytes, aligned for words; ValueError otherwise (a bug, not bad data).
-static void *buffer(mp_obj_t obj, size_t size, mp_uint_t flags) {
+void *modota_buffer(mp_obj_t obj, size_t least, mp_uint_t flags, size_t *n) {
     mp_buffer_info_t info;
     mp_get_buffer_raise(obj, &info, flags);
-    if (info.len < size || ((uintptr_t)info.buf & 3u) != 0) {
+    if (info.len < least || ((uintptr_t)info.buf & 3u) != 0) {
         mp_raise_ValueError(MP_ERROR_TEXT("buffer"));
     }
+    *n = info.len;
     return info.buf;
+}
+
+static void *buffer(mp_obj_t obj, size_t size, mp_uint_t flags) {
+    size_t n;
+    return modota_buffer(obj, size, flags, &n);
 }
 
 static const uint8_t *bytes_of(mp_obj_t obj, size_t *n) {
@@ -98,7 +102,7 @@ static MP_DEFINE_CONST_FUN_OBJ_2(image_init_obj, image_init);
 static mp_obj_t image_push(mp_obj_t state, mp_obj_t buf, mp_obj_t n_obj) {
     uint32_t n;
     const uint8_t *p = input(buf, n_obj, &n);
-    return result(ota_image_push(buffer(state, sizeof(ota_image_t), MP_BUFFER_WRITE), p, n));
+    return modota_result(ota_image_push(buffer(state, sizeof(ota_image_t), MP_BUFFER_WRITE), p, n));
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(image_push_obj, image_push);
 
@@ -123,7 +127,7 @@ static mp_obj_t image_finish(size_t n_args, const mp_obj_t *args) {
         .class_id = bytes_exactly(args[4], 16),
         .min_counter = (uint32_t)mp_obj_get_int_truncated(args[5]),
     };
-    return result(ota_image_finish(buffer(args[0], sizeof(ota_image_t), MP_BUFFER_WRITE), NULL, &trust,
+    return modota_result(ota_image_finish(buffer(args[0], sizeof(ota_image_t), MP_BUFFER_WRITE), NULL, &trust,
         buffer(args[1], sizeof(ota_rsa_work_t), MP_BUFFER_WRITE)));
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(image_finish_obj, 6, 6, image_finish);
@@ -154,7 +158,7 @@ static mp_obj_t rsa_verify(size_t n_args, const mp_obj_t *args) {
     struct ota_key key = { .der = bytes_of(args[1], &key_size) };
     key.size = (uint32_t)key_size;
     const uint8_t *sig = bytes_of(args[3], &sig_size);
-    return result(ota_rsa_verify(buffer(args[0], sizeof(ota_rsa_work_t), MP_BUFFER_WRITE), NULL, &key, OTA_RSA_PKCS1,
+    return modota_result(ota_rsa_verify(buffer(args[0], sizeof(ota_rsa_work_t), MP_BUFFER_WRITE), NULL, &key, OTA_RSA_PKCS1,
         bytes_exactly(args[2], 32), sig, (uint32_t)sig_size));
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(rsa_verify_obj, 4, 4, rsa_verify);
@@ -169,6 +173,9 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_image_finish), MP_ROM_PTR(&image_finish_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_info), MP_ROM_PTR(&image_info_obj) },
     { MP_ROM_QSTR(MP_QSTR_rsa_verify), MP_ROM_PTR(&rsa_verify_obj) },
+    { MP_ROM_QSTR(MP_QSTR_patch_state), MP_ROM_PTR(&modota_patch_state_obj) },
+    { MP_ROM_QSTR(MP_QSTR_patch_begin), MP_ROM_PTR(&modota_patch_begin_obj) },
+    { MP_ROM_QSTR(MP_QSTR_patch_step), MP_ROM_PTR(&modota_patch_step_obj) },
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);
 

@@ -86,13 +86,11 @@ static int clear_trailer(const struct ota_slot *slot) {
     uint32_t end = slot->offset + slot->size;
     for (uint32_t at = end - io->sector; at < end; at += OTA_MARK_BYTES) {
         struct ota_mark m;
-        if (io->read(io->ctx, at, place, OTA_MARK_BYTES) != 0) {
-            return OTA_E_FLASH;
-        }
-        if (ota_mark_decode(&m, (const uint8_t *)place) &&
-            (m.kind == OTA_MARK_STARTED || m.kind == OTA_MARK_COMPLETE || m.kind == OTA_MARK_CONFIRMED) &&
-            io->write(io->ctx, at, zeros, OTA_MARK_BYTES) != 0) {
-            return OTA_E_FLASH;
+        // A place that cannot be read may be such a mark on another day. One that cannot be written is no reason to stop.
+        if (io->read(io->ctx, at, place, OTA_MARK_BYTES) != 0 ||
+            (ota_mark_decode(&m, (const uint8_t *)place) &&
+             (m.kind == OTA_MARK_STARTED || m.kind == OTA_MARK_COMPLETE || m.kind == OTA_MARK_CONFIRMED))) {
+            (void)!io->write(io->ctx, at, zeros, OTA_MARK_BYTES);
         }
     }
     return io->erase(io->ctx, end - io->sector, io->sector);

@@ -76,10 +76,14 @@ static int supervise(pid_t child, int feed, bool armed) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == LINUXHOST_EXIT_RESET) {
         return RESET_ASKED;
     }
-    if (WIFEXITED(status)) {
-        exit(WEXITSTATUS(status)); // switched off
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        exit(0); // switched off
     }
-    fprintf(stderr, "second boot: image died of signal %d\n", WTERMSIG(status));
+    if (WIFEXITED(status)) {
+        fprintf(stderr, "second boot: image ended with status %d\n", WEXITSTATUS(status));
+    } else {
+        fprintf(stderr, "second boot: image died of signal %d\n", WTERMSIG(status));
+    }
     return RESET_WATCHDOG;
 }
 

@@ -5,6 +5,7 @@ import random
 import time
 
 from micropython import const
+from umqtt.simple import MQTTClient, MQTTException
 
 from ota import message
 from ota.transport import linkkit
@@ -13,6 +14,19 @@ _KEEPALIVE_S = const(60)
 _PING_MS = const(20000)
 _BACKOFF_MS = const(1000)
 _BACKOFF_MAX_MS = const(16000)
+_ECONNRESET = const(104)
+
+
+class _Client(MQTTClient):
+    def _recv_len(self):
+        """umqtt.simple reads a length without end; MQTT 3.1.1 section 2.2.3 allows four bytes."""
+        n = 0
+        for shift in (0, 7, 14, 21):
+            b = self.sock.read(1)[0]
+            n |= (b & 0x7F) << shift
+            if b < 0x80:
+                return n
+        raise OSError(_ECONNRESET)
 
 
 class Mqtt:
@@ -40,7 +54,8 @@ class Mqtt:
         now = time.ticks_ms()
         if not self._client:
             if time.ticks_diff(self._next_ms, now) <= 0:
-                self._try(self._connect)
+                if self._try(self._connect):
+                    self._on_connect()
         elif time.ticks_diff(now, self._alive_ms) > _PING_MS:
             self._alive_ms = now
             self._try(self._client.ping)
@@ -67,10 +82,8 @@ class Mqtt:
         return "/ota/device/%s/%s/%s" % (name, self._pk, self._dn)
 
     def _connect(self):
-        from umqtt.simple import MQTTClient
-
         host, port = self._server
-        client = MQTTClient(
+        client = _Client(
             linkkit.client_id(self._pk, self._dn, self._secure),
             host,
             port,
@@ -92,7 +105,6 @@ class Mqtt:
         self._client = client
         self._alive_ms = time.ticks_ms()
         self._backoff_ms = 0
-        self._on_connect()
 
     def _receive(self, topic, payload):
         self._on_message(payload)
@@ -104,8 +116,8 @@ class Mqtt:
 
     def _try(self, action, *args):
         """umqtt tells trouble in several ways; all of them end the connection and start the back-off."""
-        from umqtt.simple import MQTTException
-
+        if self._client:
+            self._client.sock.restart()
         try:
             action(*args)
             return True

@@ -11,23 +11,36 @@ import time
 from micropython import const
 
 _LINE_MAX = const(1024)
+_HEAD_MAX = const(8192)  # bytes of a status line and all headers
 _READ_MAX = const(2064)  # the longest message, its topic, and one byte more to tell that it was too long
+_OPERATION_MS = const(20000)
 _E_TLS = const(1044)
+_EHOSTUNREACH = const(113)
 _ETIMEDOUT = const(110)
 _ECONNRESET = const(104)
 _DRAIN = const(128)
 
 
 class Socket:
-    """A socket that cannot block for longer than timeout_ms a call."""
+    """A socket that waits at most timeout_ms for a byte; an operation that reads lines or messages ends after 20 s."""
+
+    secure = False
 
     def __init__(self, raw, timeout_ms):
         self.raw = raw
         self._timeout_ms = timeout_ms
+        self._timeout_s = timeout_ms / 1000
         self._blocking = True
+        self._one = bytearray(1)
+        self._head_left = _HEAD_MAX
+        self.restart()
+
+    def restart(self):
+        """Gives an operation that begins now its time."""
+        self._end = time.ticks_add(time.ticks_ms(), _OPERATION_MS)
 
     def connect(self, address):
-        self.raw.settimeout(self._timeout_ms / 1000)
+        self._block()
         self.raw.connect(address)
 
     def setblocking(self, blocking):
@@ -40,7 +53,7 @@ class Socket:
         if n >= 0:
             view = view[:n]
         end = time.ticks_add(time.ticks_ms(), self._timeout_ms)
-        while view:
+        while len(view):
             done = self.raw.write(view)
             if done:
                 view = view[done:]
@@ -48,27 +61,25 @@ class Socket:
                 raise OSError(_ETIMEDOUT)
 
     def read(self, n):
-        """Exactly n bytes; None if not blocking and nothing came; past the limit the rest is read and dropped."""
+        """Exactly n bytes; past the limit the rest is read and dropped. Not blocking: one byte, or None if nothing
+        came, or b"" at the end."""
         if not self._blocking:
             self.raw.setblocking(False)
-            first = self.raw.read(1)
-            if first is None or n == 1:
-                return first
-        else:
-            first = b""
+            return self.raw.read(1)
+        if n < 0:
+            raise OSError(_ECONNRESET)  # lengths in a packet contradict each other
         got = bytearray(min(n, _READ_MAX))
-        got[: len(first)] = first
-        self._fill(memoryview(got)[len(first) :])
+        self._fill(memoryview(got))
         left = n - len(got)
         if left > 0:
             drop = memoryview(bytearray(_DRAIN))
             while left > 0:
-                self._fill(drop[: min(left, _DRAIN)])
+                self._fill(drop if left >= _DRAIN else drop[:left])
                 left -= _DRAIN
         return bytes(got)
 
     def readinto(self, buf):
-        """At least one byte, 0 at the end of the stream."""
+        """Fills buf; returns fewer bytes only at the end of the stream."""
         self._block()
         end = time.ticks_add(time.ticks_ms(), self._timeout_ms)
         while True:
@@ -79,29 +90,29 @@ class Socket:
                 raise OSError(_ETIMEDOUT)
 
     def readline(self):
-        self._block()
+        """A line with its newline; of a longer one the first 1024 bytes, the rest dropped."""
         line = bytearray()
-        one = bytearray(1)
-        while len(line) < _LINE_MAX:
-            if not self.readinto(one):
-                break
-            line += one
-            if one[0] == 10:
-                break
-        return bytes(line)
+        while True:
+            self._fill(self._one)
+            self._head_left -= 1
+            if self._head_left < 0:
+                raise OSError(_ECONNRESET)
+            if len(line) < _LINE_MAX:
+                line += self._one
+            if self._one[0] == 10:
+                return bytes(line)
 
     def close(self):
         self.raw.close()
 
-    def _fill(self, view):
-        while view:
-            n = self.readinto(view)
-            if not n:
-                raise OSError(_ECONNRESET)
-            view = view[n:]
+    def _fill(self, buf):
+        if time.ticks_diff(self._end, time.ticks_ms()) <= 0:
+            raise OSError(_ETIMEDOUT)
+        if self.readinto(buf) != len(buf):
+            raise OSError(_ECONNRESET)
 
     def _block(self):
-        self.raw.settimeout(self._timeout_ms / 1000)
+        self.raw.settimeout(self._timeout_s)
 
 
 class _SocketModule:
@@ -113,7 +124,13 @@ class _SocketModule:
         self._socket = socket
         self._timeout_ms = timeout_ms
         self.SOCK_STREAM = socket.SOCK_STREAM
-        self.getaddrinfo = socket.getaddrinfo
+
+    def getaddrinfo(self, host, port, *hints):
+        try:
+            return self._socket.getaddrinfo(host, port, *hints)
+        except OSError:
+            # the port's own number or text for it: none of them is an errno
+            raise OSError(_EHOSTUNREACH)
 
     def socket(self, *args):
         return Socket(self._socket.socket(*args), self._timeout_ms)
@@ -149,12 +166,14 @@ class _SslModule:
 
 
 class _TlsSocket(Socket):
+    secure = True
+
     def __init__(self, wrapped, plain, timeout_ms):
         super().__init__(wrapped, timeout_ms)
         self._plain = plain
 
     def _block(self):
-        self._plain.settimeout(self._timeout_ms / 1000)
+        self._plain.settimeout(self._timeout_s)
 
     def close(self):
         self.raw.close()
@@ -163,6 +182,11 @@ class _TlsSocket(Socket):
 
 def install(ca, timeout_ms):
     """Puts the modules in place. ca: the CA certificate, DER or PEM bytes, or None where there is no TLS."""
-    sys.modules["usocket"] = _SocketModule(timeout_ms)
+    usocket = sys.modules["usocket"] = _SocketModule(timeout_ms)
     if ca is not None:
         sys.modules["ussl"] = _SslModule(ca, timeout_ms)
+    # the application may have imported the libraries before
+    if "umqtt.simple" in sys.modules:
+        sys.modules["umqtt.simple"].socket = usocket
+    if "urequests" in sys.modules:
+        sys.modules["urequests"].usocket = usocket

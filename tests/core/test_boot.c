@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "boot.h"
 #include "check.h"
-#include "nor.h"
+#include "norchip.h"
 #include "vectors.h"
 
 #define SECTOR 4096u
@@ -12,7 +12,7 @@
 #define IMAGE(name) v_##name, sizeof(v_##name)
 
 static uint8_t bytes[2 * SLOT_BYTES];
-static struct nor nor;
+static struct norchip chip;
 static struct ota_io io;
 static ota_boot_t boot;
 static struct ota_boot_config config;
@@ -27,8 +27,8 @@ static void blank(void) {
         .slots = {{0, SLOT_BYTES}, {SLOT_BYTES, SLOT_BYTES}},
         .trust = {.keys = keys, .key_count = 2, .vendor_id = v_vendor, .class_id = v_class, .min_counter = 1000},
     };
-    nor_init(&nor, bytes, sizeof(bytes), SECTOR);
-    nor_io(&nor, &io);
+    norchip_init(&chip, bytes, sizeof(bytes), SECTOR);
+    norchip_io(&chip, &io);
 }
 
 static uint8_t *trailer(int slot) {
@@ -68,8 +68,8 @@ static void updated(void) {
 static int choose(void) {
     memset(&boot, 0xa5, sizeof(boot));
     int r = ota_boot_choose(&boot, &io, &config, &choice);
-    CHECK_EQUAL(nor.misuses, 0);
-    CHECK_EQUAL(nor.erases, 0);
+    CHECK_EQUAL(chip.misuses, 0);
+    CHECK_EQUAL(chip.erases, 0);
     return r;
 }
 
@@ -101,12 +101,12 @@ static void check_rejected(int slot, uint32_t reason) {
 static void test_blank_flash_goes_to_the_console(void) {
     blank();
     check_console();
-    CHECK_EQUAL(nor.writes, 0);
+    CHECK_EQUAL(chip.writes, 0);
 }
 
 static void test_flash_that_cannot_be_read_is_told(void) {
     blank();
-    nor.unreadable = (struct nor_range){0, sizeof(bytes)};
+    chip.nor.unreadable = (struct nor_range){0, sizeof(bytes)};
     CHECK_EQUAL(choose(), OTA_E_FLASH);
     CHECK_EQUAL(choice.how, OTA_BOOT_CONSOLE);
 }
@@ -118,7 +118,7 @@ static void test_new_image_is_tried_and_the_trial_recorded_first(void) {
     check_starts(B, OTA_BOOT_TRIAL);
     CHECK_EQUAL(choice.trial, 1);
     CHECK_EQUAL(told(B).tried, 1);
-    CHECK_EQUAL(nor.writes, 1);
+    CHECK_EQUAL(chip.writes, 1);
 }
 
 static void test_new_image_is_tried_in_either_slot(void) {
@@ -158,15 +158,15 @@ static void test_confirmed_trial_is_kept(void) {
     for (int i = 0; i < 5; i++) {
         check_starts(B, OTA_BOOT_CONFIRMED);
     }
-    CHECK_EQUAL(nor.writes, 1);
+    CHECK_EQUAL(chip.writes, 1);
 }
 
 static void check_bad_candidate(uint32_t reason) {
     check_starts(A, OTA_BOOT_CONFIRMED);
     check_rejected(B, reason);
-    CHECK_EQUAL(nor.writes, 2);
+    CHECK_EQUAL(chip.writes, 2);
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK_EQUAL(nor.writes, 2);
+    CHECK_EQUAL(chip.writes, 2);
 }
 
 static void test_candidate_with_a_flipped_bit_is_rejected(void) {
@@ -243,7 +243,7 @@ static void test_candidate_whose_mark_has_another_counter_is_rejected(void) {
 
 static void test_candidate_that_cannot_be_read_is_rejected(void) {
     updated();
-    nor.unreadable = (struct nor_range){SLOT_BYTES + 512, 4};
+    chip.nor.unreadable = (struct nor_range){SLOT_BYTES + 512, 4};
     check_bad_candidate(1060);
 }
 
@@ -253,7 +253,7 @@ static void test_older_complete_slot_is_no_candidate(void) {
     places[B] = 0;
     complete(B, 1, 5);
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK_EQUAL(nor.writes, 0);
+    CHECK_EQUAL(chip.writes, 0);
 }
 
 static void test_incomplete_slot_is_no_candidate(void) {
@@ -263,7 +263,7 @@ static void test_incomplete_slot_is_no_candidate(void) {
     put(B, 'S', 0, 1000, 0);
     put(B, 'P', 64, 4096, 0);
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK_EQUAL(nor.writes, 0);
+    CHECK_EQUAL(chip.writes, 0);
 }
 
 static void test_rejected_slot_is_no_candidate(void) {
@@ -271,7 +271,7 @@ static void test_rejected_slot_is_no_candidate(void) {
     put(B, 'X', 0, 1091, 0);
     put(B, 'X', 0, 1091, 0);
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK_EQUAL(nor.writes, 0);
+    CHECK_EQUAL(chip.writes, 0);
 }
 
 static void test_newest_of_two_candidates_is_tried_then_the_other(void) {
@@ -292,8 +292,8 @@ static void test_trial_that_cannot_be_recorded_is_not_started(void) {
     for (int errors = 0; errors < 2; errors++) {
         updated();
         const struct nor_range bad = {2 * SLOT_BYTES - SECTOR, SECTOR};
-        nor.stuck = errors ? (struct nor_range){0, 0} : bad;
-        nor.unwritable = errors ? bad : (struct nor_range){0, 0};
+        chip.nor.stuck = errors ? (struct nor_range){0, 0} : bad;
+        chip.nor.unwritable = errors ? bad : (struct nor_range){0, 0};
         check_starts(A, OTA_BOOT_CONFIRMED);
         CHECK_EQUAL(told(B).tried, 0);
     }
@@ -302,7 +302,7 @@ static void test_trial_that_cannot_be_recorded_is_not_started(void) {
 static void test_trial_that_cannot_be_recorded_leaves_an_unmarked_slot_first(void) {
     updated();
     memset(trailer(A), 0xff, SECTOR);
-    nor.stuck = (struct nor_range){2 * SLOT_BYTES - SECTOR, SECTOR};
+    chip.nor.stuck = (struct nor_range){2 * SLOT_BYTES - SECTOR, SECTOR};
     check_starts(A, OTA_BOOT_VERIFIED);
 }
 
@@ -317,7 +317,7 @@ static void test_trial_with_a_full_trailer_is_not_started(void) {
 static void test_exhausted_slot_that_cannot_be_rejected_is_still_not_tried(void) {
     updated();
     put(B, 'T', 3, 0, 0);
-    nor.stuck = (struct nor_range){2 * SLOT_BYTES - SECTOR, SECTOR};
+    chip.nor.stuck = (struct nor_range){2 * SLOT_BYTES - SECTOR, SECTOR};
     check_starts(A, OTA_BOOT_CONFIRMED);
 }
 
@@ -327,8 +327,8 @@ static void test_confirmed_slot_starts_without_a_write_and_without_hashing(void)
     updated();
     memset(trailer(B), 0xff, SECTOR);
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK_EQUAL(nor.writes, 0);
-    CHECK_EQUAL(nor.feeds, 1);
+    CHECK_EQUAL(chip.writes, 0);
+    CHECK_EQUAL(chip.feeds, 1);
     bytes[100] ^= 1;
     check_starts(A, OTA_BOOT_CONFIRMED);
 }
@@ -349,11 +349,11 @@ static void test_confirmed_slot_is_verified_after_a_watchdog_reset(void) {
     memset(trailer(B), 0xff, SECTOR);
     config.suspicious = true;
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK(nor.feeds > 17);
+    CHECK(chip.feeds > 17);
     bytes[100] ^= 1;
     put_image(B, IMAGE(image_counter5));
     check_starts(B, OTA_BOOT_VERIFIED);
-    CHECK_EQUAL(nor.writes, 0);
+    CHECK_EQUAL(chip.writes, 0);
 }
 
 static void test_confirmed_slot_without_an_image_is_left_but_not_rejected(void) {
@@ -365,7 +365,7 @@ static void test_confirmed_slot_without_an_image_is_left_but_not_rejected(void) 
     CHECK_EQUAL(told(A).rejected, 0);
     bytes[0] = v_image_counter1[0];
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK_EQUAL(nor.writes, 0);
+    CHECK_EQUAL(chip.writes, 0);
 }
 
 static void test_older_confirmed_slot_starts_when_the_newest_is_bad(void) {
@@ -411,10 +411,10 @@ static void test_factory_image_without_marks_starts_if_it_verifies(void) {
         blank();
         put_image(slot, IMAGE(image_counter5));
         check_starts(slot, OTA_BOOT_VERIFIED);
-        CHECK_EQUAL(nor.writes, 0);
+        CHECK_EQUAL(chip.writes, 0);
         bytes[(uint32_t)slot * SLOT_BYTES + 50] ^= 1;
         check_console();
-        CHECK_EQUAL(nor.writes, 0);
+        CHECK_EQUAL(chip.writes, 0);
     }
 }
 
@@ -450,13 +450,13 @@ static void test_image_with_a_counter_below_the_confirmed_does_not_start(void) {
     confirm(B);
     bytes[SLOT_BYTES] = 0;
     check_console();
-    CHECK_EQUAL(nor.writes, 0);
+    CHECK_EQUAL(chip.writes, 0);
 }
 
 static void test_slot_with_an_unreadable_trailer_starts_if_it_verifies(void) {
     blank();
     put_image(A, IMAGE(image_counter5));
-    nor.unreadable = (struct nor_range){SLOT_BYTES - SECTOR, 16};
+    chip.nor.unreadable = (struct nor_range){SLOT_BYTES - SECTOR, SECTOR};
     check_starts(A, OTA_BOOT_VERIFIED);
 }
 
@@ -471,14 +471,14 @@ static void test_missing_second_copies_are_written_before_the_start(void) {
     put(B, 'C', 0, 2, 5);
     put(B, 'X', 0, 1091, 0);
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK_EQUAL(nor.writes, 4);
+    CHECK_EQUAL(chip.writes, 4);
     CHECK(told(A).complete == 2 && told(A).confirmed == 2 && told(A).sequence == 1 && told(A).counter == 1);
     CHECK(told(B).complete == 2 && told(B).counter == 5);
     check_rejected(B, 1091);
     memset(trailer(A), 0, OTA_MARK_BYTES); // the copies are as good as the first
     memset(trailer(B), 0, 2 * OTA_MARK_BYTES);
     check_starts(A, OTA_BOOT_CONFIRMED);
-    CHECK_EQUAL(nor.writes, 7);
+    CHECK_EQUAL(chip.writes, 7);
 }
 
 static void test_second_copies_that_cannot_be_written_are_done_without(void) {
@@ -486,7 +486,7 @@ static void test_second_copies_that_cannot_be_written_are_done_without(void) {
     put_image(A, IMAGE(image_counter1));
     put(A, 'C', 0, 1, 1);
     put(A, 'Y', 0, 0, 0);
-    nor.unwritable = (struct nor_range){0, sizeof(bytes)};
+    chip.nor.unwritable = (struct nor_range){0, sizeof(bytes)};
     check_starts(A, OTA_BOOT_CONFIRMED);
 }
 
@@ -498,14 +498,14 @@ static void check_cuts(void (*prepare)(void), int starts) {
     for (uint32_t seed = 0; seed < 20; seed++) {
         for (uint32_t cut_at = 1;; cut_at++) {
             prepare();
-            nor.cut_at = cut_at;
-            nor.seed = seed * 100 + cut_at;
+            chip.nor.cut_at = cut_at;
+            chip.nor.cut_seed = seed * 100 + cut_at;
             CHECK(choose() <= OTA_OK);
-            if (!nor.off) {
+            if (!chip.off) {
                 break;
             }
             cuts++;
-            nor_init(&nor, bytes, sizeof(bytes), SECTOR);
+            norchip_init(&chip, bytes, sizeof(bytes), SECTOR);
             CHECK_EQUAL(choose(), OTA_OK);
             CHECK_EQUAL(choice.slot, starts);
             CHECK(choice.how == OTA_BOOT_TRIAL || choice.how == OTA_BOOT_CONFIRMED);

@@ -1,7 +1,7 @@
 // Marks and trailers, on flash that misbehaves.
 // SPDX-License-Identifier: MIT
 #include "check.h"
-#include "nor.h"
+#include "norchip.h"
 #include "trailer.h"
 #include "vectors.h"
 
@@ -9,14 +9,14 @@
 #define END (3 * SECTOR) // the trailer is the third sector
 
 static uint8_t bytes[4 * SECTOR];
-static struct nor nor;
+static struct norchip chip;
 static struct ota_io io;
 static ota_trailer_t t;
 
 static void blank(void) {
     memset(bytes, 0xff, sizeof(bytes));
-    nor_init(&nor, bytes, sizeof(bytes), SECTOR);
-    nor_io(&nor, &io);
+    norchip_init(&chip, bytes, sizeof(bytes), SECTOR);
+    norchip_io(&chip, &io);
     ota_trailer_init(&t);
 }
 
@@ -36,7 +36,7 @@ static void check_read_agrees(void) {
     CHECK_EQUAL(fresh.places, SECTOR / OTA_MARK_BYTES);
     fresh.places = t.places;
     CHECK(memcmp(&fresh, &t, sizeof(t)) == 0);
-    CHECK_EQUAL(nor.misuses, 0);
+    CHECK_EQUAL(chip.misuses, 0);
 }
 
 static void test_mark_is_encoded_as_zlib_does(void) {
@@ -150,8 +150,8 @@ static void test_bad_places_are_left_and_the_next_ones_taken(void) {
     for (int errors = 0; errors < 2; errors++) {
         blank();
         const struct nor_range bad = {END - SECTOR + OTA_MARK_BYTES, 3 * OTA_MARK_BYTES};
-        nor.stuck = errors ? (struct nor_range){0, 0} : bad;
-        nor.unwritable = errors ? bad : (struct nor_range){0, 0};
+        chip.nor.stuck = errors ? (struct nor_range){0, 0} : bad;
+        chip.nor.unwritable = errors ? bad : (struct nor_range){0, 0};
         CHECK_EQUAL(append('C', 0, 4, 2), OTA_OK);
         CHECK(t.next == 5 && t.complete == 2);
         CHECK_EQUAL(bytes[END - SECTOR], 'C');
@@ -162,7 +162,7 @@ static void test_bad_places_are_left_and_the_next_ones_taken(void) {
 
 static void test_four_bad_places_in_a_row_are_a_failure(void) {
     blank();
-    nor.stuck = (struct nor_range){END - SECTOR, 4 * OTA_MARK_BYTES};
+    chip.nor.stuck = (struct nor_range){END - SECTOR, 4 * OTA_MARK_BYTES};
     CHECK_EQUAL(append('C', 0, 4, 2), OTA_E_FLASH);
     CHECK_EQUAL(t.next, 4);
     CHECK_EQUAL(append('C', 0, 4, 2), OTA_OK);
@@ -171,7 +171,7 @@ static void test_four_bad_places_in_a_row_are_a_failure(void) {
 
 static void test_place_that_cannot_be_read_back_is_left(void) {
     blank();
-    nor.unreadable = (struct nor_range){END - SECTOR, OTA_MARK_BYTES};
+    chip.nor.unreadable = (struct nor_range){END - SECTOR, OTA_MARK_BYTES};
     CHECK_EQUAL(append('T', 1, 0, 1), OTA_OK);
     CHECK_EQUAL(t.next, 2);
 }
@@ -192,17 +192,30 @@ static void test_full_trailer_is_told_and_nothing_written_behind_it(void) {
 
 static void test_flash_that_cannot_be_read_is_told(void) {
     blank();
-    nor.unreadable = (struct nor_range){END - 16, 16};
+    chip.nor.unreadable = (struct nor_range){END - SECTOR, SECTOR};
     CHECK_EQUAL(ota_trailer_read(&t, &io, END), OTA_E_FLASH);
+}
+
+static void test_place_that_cannot_be_read_is_passed_over(void) {
+    blank();
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_EQUAL(append('C', 0, 7, 1), OTA_OK);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        chip.nor.unreadable = (struct nor_range){END - SECTOR + i * OTA_MARK_BYTES + 8, 8};
+        CHECK_EQUAL(ota_trailer_read(&t, &io, END), OTA_OK);
+        CHECK_EQUAL(t.complete, i < 3 ? 2 : 3);
+        CHECK_EQUAL(t.next, i < 3 ? 3 : 4); // not to be written over either
+    }
 }
 
 static void test_torn_mark_never_tells_another_thing(void) {
     for (uint32_t seed = 0; seed < 2000; seed++) {
         blank();
-        nor.cut_at = 2;
-        nor.seed = seed;
+        chip.nor.cut_at = 2;
+        chip.nor.cut_seed = seed;
         CHECK_EQUAL(append('C', 0, 0x55aa1234, 2), OTA_E_FLASH);
-        nor_init(&nor, bytes, sizeof(bytes), SECTOR);
+        norchip_init(&chip, bytes, sizeof(bytes), SECTOR);
         CHECK_EQUAL(ota_trailer_read(&t, &io, END), OTA_OK);
         CHECK(t.sequence == 0x55aa1234 && t.complete >= 1 && t.complete <= 2);
         CHECK_EQUAL(append('C', 0, 0x55aa1234, 1), OTA_OK);
@@ -225,6 +238,7 @@ int main(void) {
     RUN(test_place_that_cannot_be_read_back_is_left);
     RUN(test_full_trailer_is_told_and_nothing_written_behind_it);
     RUN(test_flash_that_cannot_be_read_is_told);
+    RUN(test_place_that_cannot_be_read_is_passed_over);
     RUN(test_torn_mark_never_tells_another_thing);
     puts("test_trailer passed");
     return 0;

@@ -41,7 +41,8 @@ class Lamp(LinuxBoard):
         self.start()
         self.type(f"ota server {server}")
         self.type(f"OTA_APP {PRODUCT} {self.dn} {SECRET} unused")
-        self.expect(rf"confirmed {re.escape(version)}$", SLOW_STARTS_S)
+        if version:
+            self.expect(rf"confirmed {re.escape(version)}$", SLOW_STARTS_S)
         return self
 
     def status(self):
@@ -51,10 +52,10 @@ class Lamp(LinuxBoard):
 
     def slot(self, number):
         """SHA-256 of a slot without its trailer."""
-        area = BOARD.slots[number]
+        slot = BOARD.slots[number]
         with self.flash.open("rb") as flash:
-            flash.seek(area.offset)
-            return hashlib.sha256(flash.read(area.size - BOARD.sector)).hexdigest()
+            flash.seek(slot.offset)
+            return hashlib.sha256(flash.read(slot.size - BOARD.sector)).hexdigest()
 
 
 class Served(Server):

@@ -1,4 +1,7 @@
-"""`make demo`: a board's first year in two minutes, with real processes. Status 0 only if all of it was seen."""
+"""`make demo`: a board's first year in two minutes, with real processes. Status 0 only if all of it was seen.
+
+    demo.py [esp8266|linuxhost]
+"""
 # SPDX-License-Identifier: MIT
 
 import shutil
@@ -9,16 +12,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from e2e.espboard import EspBoard
 from e2e.host import BUILD, MPOTA, ROOT, Server, build_firmware, run
 from e2e.linuxboard import LinuxBoard
+from mpota import board as boards
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 PRODUCT, DEVICE, SECRET = "a1mpotademo", "lamp-1", "a-device-secret"
 NAME = f"{PRODUCT}/{DEVICE}"
 FOLDER = BUILD / "demo"
 KEYS = BUILD / "keys"
-SLOT_A = (0x000000, 0x180000)
 HANG = '''"""An application that hangs as soon as it starts."""
 print("1.2 hangs")
 while True:
@@ -27,6 +32,46 @@ while True:
 
 console = Console(highlight=False)
 seen = []
+
+
+class LinuxDemo:
+    """The board in a Linux process: MQTT over TLS, HTTPS."""
+
+    name = "linuxhost"
+    serve_options = ()
+    publish_options = ()
+    payload = BUILD / "linuxhost" / "micropython" / "firmware"
+
+    def build(self, out, version, app, ca):
+        image, self._second_boot = build_firmware(out, version, APP=app, PRODUCT=PRODUCT, CA=ca)
+        return image
+
+    def board(self, image):
+        return LinuxBoard(self._second_boot, FOLDER / "board", image, on_line=tell)
+
+    def broker(self, address):
+        return f"{address['host']}:{address['mqtts_port']}"
+
+
+class EspDemo:
+    """The emulated chip, which has no TLS: MQTT and HTTP, the signatures carry the trust. It sees us at 10.0.2.2."""
+
+    name = "esp8266"
+    serve_options = ("--host", "10.0.2.2")
+    publish_options = ("--url-scheme", "http")
+    payload = BUILD / "esp8266" / "firmware.bin"
+
+    def build(self, out, version, app, ca):
+        return build_firmware(out, version, "esp8266", APP=app, PRODUCT=PRODUCT)[0]
+
+    def board(self, image):
+        board = EspBoard(BUILD / "esp8266", FOLDER / "board", image, on_line=tell)
+        wrote = [line for line in board.flash_with_esptool().splitlines() if line.startswith("Wrote")]
+        note("1.0 flashed with esptool", "; ".join(wrote))
+        return board
+
+    def broker(self, address):
+        return f"{address['host']}:{address['mqtt_port']}"
 
 
 def chapter(title):
@@ -38,6 +83,11 @@ def note(what, evidence):
     console.print(f"[green]seen[/green] {what}: {evidence}")
 
 
+def tell(line):
+    if line:
+        console.print(f"  [dim]board|[/dim] {escape(line)}")
+
+
 def app(version):
     """An application folder whose program differs from every other version's."""
     folder = FOLDER / f"otaapp-{version}"
@@ -47,89 +97,99 @@ def app(version):
     return folder
 
 
-def build(version, ca):
+def build(demo, version, ca):
     start = time.monotonic()
-    image, second_boot = build_firmware(FOLDER / f"{version}.img", version, APP=app(version), CA=ca, PRODUCT=PRODUCT)
+    image = demo.build(FOLDER / f"{version}.img", version, app(version), ca)
     console.print(f"  {image.name}: {image.stat().st_size} bytes, built and signed in {time.monotonic() - start:.0f} s")
-    return image, second_boot
+    return image
 
 
-def start_publish(server, image, *options):
-    """`mpota publish`, its output on this terminal."""
-    words = (MPOTA, "publish", image, "--key", KEYS / "digest.pem", "--device", NAME, "--state", server.folder, *options)
-    return subprocess.Popen([str(word) for word in words], cwd=ROOT)
+class Publisher:
+    """`mpota publish` to our one device, its output on this terminal."""
+
+    def __init__(self, demo, server):
+        self._options = ("--device", NAME, "--state", server.folder, *demo.publish_options)
+
+    def start(self, image, *options, key=KEYS / "digest.pem"):
+        words = (MPOTA, "publish", image, "--key", key, *self._options, *options)
+        return subprocess.Popen([str(word) for word in words], cwd=ROOT)
+
+    def wait(self, image, *options, key=KEYS / "digest.pem"):
+        """With a progress bar, until the outcome is known; 0 if the board was updated."""
+        return self.start(image, *options, "--wait", "--timeout", "60", key=key).wait()
 
 
-def publish(server, image):
-    """The same with a progress bar, until the outcome is known; 0 if the board was updated."""
-    return start_publish(server, image, "--wait", "--timeout", "60").wait()
-
-
-def first_update(server, board, images):
-    chapter("1.1 is published: notify, fetch, verify, trial, confirm")
-    assert publish(server, images["1.1.0"]) == 0
+def first_update(publisher, server, board, images):
+    chapter("1.1 is published as a patch: notify, fetch, install, verify, trial, confirm")
+    options = ("--image-key", KEYS / "image.pem", "--base", images["1.0.0"])
+    assert publisher.wait(images["1.1.0"], *options) == 0, "1.1 was not installed"
+    size = int(board.expect(r"update to 1.1.0, (\d+) bytes")[1])
+    assert size < images["1.1.0"].stat().st_size / 2, "1.1 did not come as a patch"
+    note("1.1 came as a patch", f"{size} bytes instead of {images['1.1.0'].stat().st_size}")
     board.expect("otaapp 1.1")
     note("update to 1.1", board.expect("confirmed 1.1.0")[0])
 
 
-def hanging_update(server, board, images):
+def hanging_update(publisher, server, board, images):
     chapter("1.2 hangs: three trials under the watchdog, then back")
     start = time.monotonic()
-    assert publish(server, images["1.2.0"]) != 0
-    for trial in (1, 2, 3):
-        board.expect(f"trial {trial} of 3")
+    assert publisher.wait(images["1.2.0"]) != 0, "1.2 was installed"
+    for _ in range(3):
         board.expect("1.2 hangs")
-    board.expect("slot B, confirmed")
-    note("1.2 rolled back after 3 trials", f"{server.status(NAME)['desc']}, {time.monotonic() - start:.0f} s")
-    assert server.status(NAME)["version"] == "1.1.0"
+    board.expect("otaapp 1.1")
+    status = server.status(NAME)
+    assert status["version"] == "1.1.0" and "1090" in status["desc"], status
+    note("1.2 rolled back after 3 trials", f"{status['desc']}, {time.monotonic() - start:.0f} s")
 
 
-def foreign_update(server, board, images):
+def foreign_update(publisher, server, board, images):
     chapter("1.3 is signed with a foreign key: refused before a byte is fetched")
-    run(MPOTA, "key", "new", FOLDER / "foreign.pem")
-    run(MPOTA, "image", "build", BUILD / "linuxhost/micropython/firmware", FOLDER / "1.3.0.img", "--board", "linuxhost",
-        "--product", PRODUCT, "--version", "1.3.0", "--counter", "1", "--key", FOLDER / "foreign.pem")
-    server.publish(FOLDER / "1.3.0.img", FOLDER / "foreign.pem", NAME)
+    assert publisher.wait(images["1.3.0"], key=FOLDER / "foreign.pem") != 0, "1.3 was installed"
     note("1.3 refused", board.expect(r"refused: digestsign is wrong \(1025\)")[0])
 
 
-def interrupted_update(server, board, images):
+def interrupted_update(publisher, server, board, images):
     chapter("1.4: power is cut in mid-download; the fetch resumes from its mark")
-    with start_publish(server, images["1.4.0"]):
-        board.wait_for_marks(SLOT_A, "SSP{30,60}")
+    slot = boards.load("linuxhost" if isinstance(board, LinuxBoard) else "esp8266").slots[0]
+    with publisher.start(images["1.4.0"]):
+        board.wait_for_marks(slot, "SSP{30,60}")
         board.cut()
-    console.print(f"  the board's process was killed; its trailer reads {board.marks(SLOT_A)}")
+    console.print(f"  the board was switched off; its trailer reads {board.marks(slot)}")
     board.start()
     offset = int(board.expect(r"fetch resumes at (\d+)")[1])
-    assert offset > 0
+    assert offset > 0, "the fetch began again"
     board.expect("otaapp 1.4")
     size = images["1.4.0"].stat().st_size
     note("1.4 resumed", f"at byte {offset} of {size}, {board.expect('confirmed 1.4.0')[0]}")
 
 
-def tell(line):
-    if line:
-        console.print(f"  [dim]board|[/dim] {line}", markup=True)
+def make_images(demo, ca):
+    """1.0 to 1.4; 1.3 is a good program under a foreign signature."""
+    images = {version: build(demo, version, ca) for version in ("1.0.0", "1.1.0", "1.2.0", "1.4.0")}
+    run(MPOTA, "key", "new", FOLDER / "foreign.pem")
+    images["1.3.0"] = FOLDER / "1.3.0.img"
+    run(MPOTA, "image", "build", demo.payload, images["1.3.0"], "--board", demo.name, "--product", PRODUCT,
+        "--version", "1.3.0", "--counter", "1", "--key", FOLDER / "foreign.pem")  # fmt: skip
+    return images
 
 
-def main():
+def main(demo):
     shutil.rmtree(FOLDER, ignore_errors=True)
-    chapter("the server starts, a board is made known, firmware 1.0 to 1.4 is built and signed")
-    server = Server(FOLDER / "server")
+    chapter(f"{demo.name}: a server, a device, firmware 1.0 to 1.4")
+    server = Server(FOLDER / "server", *demo.serve_options)
     server.add_device(PRODUCT, DEVICE, SECRET)
     with server:
-        made = {version: build(version, server.ca) for version in ("1.0.0", "1.1.0", "1.2.0", "1.4.0")}
-        images = {version: image for version, (image, _) in made.items()}
-        second_boot = made["1.0.0"][1]
-        board = LinuxBoard(second_boot, FOLDER / "board", images["1.0.0"], on_line=tell)
-        with board:
+        images = make_images(demo, server.ca)
+        publisher = Publisher(demo, server)
+        with demo.board(images["1.0.0"]) as board:
             chapter("1.0 starts; three lines are typed at its prompt")
-            board.type(f"ota server {server.address['host']}:{server.address['mqtts_port']}")
-            board.type("netmgr connect demo-network demo-password")
+            board.expect("otaapp 1.0")
+            board.type("netmgr connect mpota mpota-secret")
+            board.type(f"ota server {demo.broker(server.address)}")
             board.type(f"OTA_APP {PRODUCT} {DEVICE} {SECRET} unused")
             note("1.0 informs the server", board.expect("confirmed 1.0.0")[0])
             for step in (first_update, hanging_update, foreign_update, interrupted_update):
-                step(server, board, images)
+                step(publisher, server, board, images)
     table = Table("what", "seen", title="what happened")
     for row in seen:
         table.add_row(*row)
@@ -138,6 +198,6 @@ def main():
 
 if __name__ == "__main__":
     try:
-        main()
+        main(LinuxDemo() if sys.argv[1:] == ["linuxhost"] else EspDemo())
     except AssertionError as error:
         sys.exit(f"demo: not seen: {error}")

@@ -27,6 +27,7 @@ class Firmware:
 
     def __init__(self, folder, ca):
         self.folder = folder
+        self.image_key = IMAGE_KEY
         self._ca = ca
         self._payloads = {}
         self.payload("otaapp")

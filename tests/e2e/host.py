@@ -23,11 +23,11 @@ def run(*command, check=True):
     return done.stdout
 
 
-def build_firmware(out, version, **variables):
-    """`make otaapp@linuxhost`: the image `out`, and beside it its second boot. Returns both paths.
+def build_firmware(out, version, board="linuxhost", **variables):
+    """`make otaapp@BOARD`: the image `out`, and beside it the Linux board's second boot. Returns both paths.
 
     variables: APP, KEY, DIGEST_KEY, CA, COUNTER, PRODUCT of the Makefile."""
-    run("make", "otaapp@linuxhost", f"OUT={out}", f"VERSION={version}", *(f"{k}={v}" for k, v in variables.items()))
+    run("make", f"otaapp@{board}", f"OUT={out}", f"VERSION={version}", *(f"{k}={v}" for k, v in variables.items()))
     return Path(out), Path(out).with_suffix(".second_boot")
 
 

@@ -6,7 +6,6 @@ import socket
 import threading
 
 _CHUNK = 4096
-_BUFFER = 16384
 
 
 class Link:
@@ -79,12 +78,9 @@ class Link:
         if not self._open:
             board.close()
             return
-        server = socket.socket()
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)  # what is held back is to stay with the server
         try:
-            server.connect(self._target)
+            server = socket.create_connection(self._target)
         except OSError:
-            server.close()
             board.close()
             return
         with self._changed:

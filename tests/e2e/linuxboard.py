@@ -43,9 +43,9 @@ class Console:
             time.sleep(0.01)
 
     def marks(self, slot):
-        """The kinds of the marks in a slot's trailer, in order (SPEC.md section 2). slot: (offset, size)."""
+        """The kinds of the marks in a slot's trailer, in order (SPEC.md section 2). slot: an Area."""
         with self.flash.open("rb") as flash:
-            flash.seek(slot[0] + slot[1] - SECTOR)
+            flash.seek(slot.end - SECTOR)
             trailer = flash.read(SECTOR)
         places = (trailer[i : i + 16] for i in range(0, SECTOR, 16))
         return "".join(chr(p[0]) for p in places if zlib.crc32(p[:12]).to_bytes(4, "little") == p[12:])

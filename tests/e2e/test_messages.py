@@ -124,8 +124,8 @@ def test_artifact_with_another_digest_than_announced_is_refused(target, shop):
 
 
 @pytest.mark.parametrize("version", ["1.10.0", "1.10", "app-1.10.0"])
-def test_version_that_runs_already_is_ignored(target, version):
-    target.ignores(notice(ARTIFACT, URL, version))
+def test_version_that_runs_already_is_refused(target, version):
+    target.refuses(notice(ARTIFACT, URL, version), 1010)
 
 
 @pytest.mark.parametrize("version", ["1.9.0", "1.9.99", "0.255.0", "1.2"])

@@ -36,11 +36,11 @@ def source(name):
     return found[-1] if found else None
 
 
-def make(target, **variables):
-    """Runs boards/emulator/Makefile for one target."""
-    facts = dataclasses.replace(BOARD, vendor=otacore.VENDOR)
-    firmware.generate(facts, firmware.Trust(PRODUCT, (otacore.public_der(),), None, None), None, GEN)
-    words = {"BUILD": BUILD, "PYTHON": sys.executable} | variables
+def make(target, facts=BOARD, build=BUILD, **variables):
+    """Runs boards/emulator/Makefile for one target and one board."""
+    gen = build / "gen"
+    firmware.generate(dataclasses.replace(facts, vendor=otacore.VENDOR), firmware.Trust(PRODUCT, (otacore.public_der(),), None, None), None, gen)
+    words = {"BUILD": build, "BOARD": facts.name, "PYTHON": sys.executable} | variables
     done = subprocess.run(["make", "-C", REPO / "boards" / "emulator", target, *(f"{k}={v}" for k, v in words.items())],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

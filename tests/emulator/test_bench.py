@@ -1,4 +1,4 @@
-"""Instruction counts: with `-icount shift=0` an instruction takes one nanosecond of the board's 40 MHz counter."""
+"""Instruction counts, exact and repeatable: with `-icount shift=0,sleep=off` one takes a nanosecond of the 40 MHz counter."""
 
 import struct
 

@@ -8,7 +8,7 @@ import time
 
 import otacore
 import pytest
-from machine import BOARD, SIZE, SLOT_A, SLOT_B, Board
+from machine import BOARD, SIZE, SLOT_A, SLOT_B, TRAILER, Board
 
 PROMPT = ">>> $"
 
@@ -71,7 +71,7 @@ def test_one_image_runs_from_either_slot(start, slot):
 def test_flash_functions_are_the_chips(start):
     board = start()
     ask(board, "import esp")
-    facts = f"{SIZE}, {BOARD['filesystem']['offset']}, {0x1640EF}"
+    facts = f"{SIZE}, {BOARD.filesystem.offset}, {0x1640EF}"
     assert ask(board, "esp.flash_size(), esp.flash_user_start(), esp.flash_id()") == f"({facts})"
     assert ask(board, "esp.flash_erase(0x300); esp.flash_read(0x300000, 4)") == r"b'\xff\xff\xff\xff'"
     ask(board, "esp.flash_write(0x300000, b'\\x0f' * 4); esp.flash_write(0x300000, b'\\x3c' * 4)")
@@ -235,7 +235,7 @@ def test_two_boards_run_at_once(start):
 
 def test_firmware_trial_carries_its_number(start, tmp_path, second_boot, firmware):
     mark = otacore.mark("C", number=1, tail=(7).to_bytes(4, "little") + b"\0\0") * 2
-    trailer = SLOT_A + BOARD["slots"]["a"]["size"] - 4096
+    trailer = SLOT_A + TRAILER
     with Board(tmp_path / "trial", {0: second_boot, SLOT_A: firmware, trailer: mark}) as board:
         board.port.expect(PROMPT)
         assert ask(board, "import machine; hex(machine.mem32[0x600013f4])") == "'0x1020100'"

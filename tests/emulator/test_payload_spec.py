@@ -36,9 +36,9 @@ def test_payload_fields_and_address_are_the_codes():
 
 def test_handover_lies_at_the_end_of_rtc_user_memory():
     words = next(rows("address"))
-    assert int(words[0]["address"], 16) == BOARD["chip"]["rtc_handover"]
+    assert int(words[0]["address"], 16) == BOARD.handover
     assert words[0]["meaning"].lower() in HANDOVER
-    at = BOARD["chip"]["rtc_handover"]
+    at = BOARD.handover
     for row in words:
         assert int(row["address"], 16) == at
         at += int(row["size"])

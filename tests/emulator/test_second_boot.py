@@ -5,8 +5,8 @@ import time
 
 import otacore
 import pytest
-from machine import (HEADER, IROM, SECTOR, SLOT_A, SLOT_B, SLOT_SIZE, TRAILER, Board, elf, esp8266, image)
-from mpota import emulate
+from machine import (BUILD, HEADER, IROM, REPO, SECTOR, SLOT_A, SLOT_B, SLOT_SIZE, TRAILER, Board, elf, esp8266, image, make)
+from mpota import board, emulate
 
 CONSOLE = "send an image by YMODEM, for slot "
 HELLO = """
@@ -62,6 +62,16 @@ def test_factory_image_runs_from_either_slot(tmp_path, second_boot, payloads, sl
     with Board(tmp_path, flash(second_boot, **{slot: made})) as board:
         found = board.port.expect(r"image one magic (\w+) what (\w+) at (\w+) check (\d)")
     assert found.groups() == (b"544f504d", b"01030000" if slot == "a" else b"01030001", b"%x" % (SLOT_A if slot == "a" else SLOT_B), b"1")
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_two_megabyte_board_runs_the_same_payload(tmp_path, rom, payloads, slot):
+    facts = board.load("esp8266-2m", REPO / "boards")
+    make("second_boot", facts, BUILD / "2m")
+    parts = {0: (BUILD / "2m" / "second_boot.bin").read_bytes(), facts.slots[slot].offset: image(payloads("two"), cls="product-key/esp8266-2m")}
+    with Board(tmp_path, parts, size=facts.flash_size) as emulated:
+        found = emulated.port.expect(r"image two magic 544f504d what 0103000(\d) at (\w+) check 1")
+    assert int(found.group(1)) == slot and int(found.group(2), 16) == facts.slots[slot].offset
 
 
 def test_confirmed_image_starts_without_being_hashed_unless_the_watchdog_bit(tmp_path, second_boot, payloads):

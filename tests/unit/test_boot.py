@@ -101,7 +101,7 @@ def check(cases, suspicious, r):
     flash = flash_of(cases, r)
     how, slot, trial, reasons = expect(cases, suspicious)
     code, choice = boot(flash, ((0, SLOT), (SLOT, SLOT)), suspicious=suspicious)
-    assert (code, choice.how, choice.trial, flash.nor.misuses, flash.nor.erases) == (0, how, trial, 0, 0)
+    assert (code, choice.how, choice.trial, flash.chip.misuses, flash.chip.erases) == (0, how, trial, 0, 0)
     if how != CONSOLE:
         assert (choice.slot, choice.offset, choice.payload_size) == (slot, slot * SLOT + 32, 400)
     for i, case in enumerate(cases):

@@ -37,6 +37,12 @@ CODES = {
     1051: ("E_VERSION", -3, "image is not of the announced version"),
     1060: ("E_FLASH", -4, "flash failed"),
     1061: ("E_TRAILER_FULL", -4, "trailer full"),
+    1070: ("E_PATCH_MAGIC", -1, "not a patch"),
+    1071: ("E_PATCH_HEADER", -1, "patch header is not one this decoder can use"),
+    1072: ("E_PATCH_STATE", -1, "patch needs more decoder state"),
+    1073: ("E_PATCH_BASE", -1, "patch was made for another base"),
+    1074: ("E_PATCH_DATA", -1, "patch stream is damaged"),
+    1075: ("E_PATCH_SIZE", -1, "patch is cut short or too long"),
     1090: ("E_TRIES", -1, "not confirmed in its trials"),
     1091: ("E_ROLLBACK", -1, "rolled back by the application"),
 }

@@ -73,7 +73,7 @@ class Emulator:
         self._qmp_input = b""
         self._off = threading.Event()
         self._downloading = False
-        self._hub = SerialHub(self._lines_reset)
+        self._hub = SerialHub(self._reset_by_lines)
 
     def __enter__(self) -> "Emulator":
         self.power_on()
@@ -149,11 +149,11 @@ class Emulator:
 
     def reset(self) -> None:
         """The reset button."""
-        self._lines_reset(False)
+        self._reset(False)
 
     def download(self) -> None:
         """The reset button with the flash button held: the ROM's download mode, for tools without modem lines."""
-        self._lines_reset(True)
+        self._reset(True)
 
     def set_in_reach(self, in_reach: bool) -> None:
         """Whether the access point answers; may change while the board runs."""
@@ -164,7 +164,11 @@ class Emulator:
         self._hub.close()
         self._folder.cleanup()
 
-    def _lines_reset(self, download: bool) -> None:
+    def _reset_by_lines(self, download: bool) -> None:
+        with contextlib.suppress(EmulatorError):  # a board without power does not mind
+            self._reset(download)
+
+    def _reset(self, download: bool) -> None:
         """Reset with GPIO0 low enters the ROM's download mode: the processor stands still and we answer for it."""
         if self._process is None:
             return
@@ -228,7 +232,8 @@ class Emulator:
             "-semihosting-config", f"enable=on,target=native,arg=rom{arguments}",
             "-device", f"loader,file={self.settings.rom},cpu-num=0",
         ]
-        return command + (["-icount", "shift=0"] if self.settings.icount else [])
+        # sleep=off: without it the clock also runs with the host's, and counts differ from run to run.
+        return command + (["-icount", "shift=0,sleep=off"] if self.settings.icount else [])
 
     def _read_qmp(self) -> dict:
         assert self._qmp is not None

@@ -100,6 +100,8 @@ def upgrade(artifact, url, message_id):
         "signMethod": artifact.method,
         "digestsign": artifact.digestsign,
     }
+    if artifact.is_patch:
+        data["isDiff"] = 1
     if artifact.method == "Md5":
         data["md5"] = artifact.digest
     return _encode({"code": "1000", "data": data, "id": message_id, "message": "success"})

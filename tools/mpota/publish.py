@@ -3,8 +3,9 @@
 
 import hashlib
 import time
+from dataclasses import dataclass, replace
 
-from mpota import image, keys, rules, storage
+from mpota import image, keys, patching, rules, storage
 from mpota.errors import ToolError
 from mpota.running import served_folder
 from mpota.store import Artifact
@@ -14,15 +15,51 @@ DIGESTS = {"sha256": ("SHA256", hashlib.sha256), "md5": ("Md5", hashlib.md5)}
 WAIT_POLL_S = 0.1
 
 
+@dataclass(frozen=True)
+class PatchOptions:
+    """bases: image files of versions that were never published. state: bytes the boards' decoder has."""
+
+    bases: tuple
+    state: int
+    digest: str
+
+
 def prepare(folder, path, key, digest="sha256"):
     """Checks the artifact, copies it to where it is served, and signs its digest."""
     parsed, data = image.load(path)
+    return _serve(folder, data, str(parsed.version), key, digest)
+
+
+def prepare_patches(store, path, targets, signers, options):
+    """A patch to the image at `path` for every version that the targets run and that the server or `options` know.
+
+    signers: (image key, digest key). options: PatchOptions."""
+    known = {str(image.load(base)[0].version): base for base in options.bases}
+    patches = []
+    for version in sorted({device.version for device in targets if device.version}):
+        old = known.get(version) or _served(store, version)
+        if old is None or rules.same_version(version, str(image.load(path)[0].version)):
+            continue
+        data = patching.for_base(store.folder / "patches", old, path, signers[0], options.state)
+        if data is not None:
+            version_of_result = str(image.load(path)[0].version)
+            patches.append(replace(_serve(store.folder, data, version_of_result, signers[1], options.digest), base=version))
+    return patches
+
+
+def _served(store, version):
+    found = store.images(version)
+    return served_folder(store.folder) / found[0].file if found else None
+
+
+def _serve(folder, data, version, key, digest):
+    """Copies an artifact to where it is served, and signs its digest."""
     method, function = DIGESTS[digest]
     value = function(data).digest()
     name = f"{hashlib.sha256(data).hexdigest()}.bin"
     storage.make_folder(served_folder(folder))
     storage.write(served_folder(folder) / name, data)
-    return Artifact(0, name, len(data), str(parsed.version), method, value.hex(), keys.sign_digest(key, value))
+    return Artifact(0, name, len(data), version, method, value.hex(), keys.sign_digest(key, value))
 
 
 def devices(store, names, pk):

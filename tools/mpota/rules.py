@@ -38,6 +38,8 @@ class Update:
     failures: int = 0
     silent: int = 0
     restarts: int = 0
+    patches: bool = True  # a patch may be sent in place of the artifact
+    sent_patch: bool = False
     due: float | None = 0
 
 
@@ -83,6 +85,8 @@ def _failure(update, step, desc, now):
     if code in codes.LATER:
         return _not_ready(update, desc, now)
     failures = update.failures + 1
+    if update.sent_patch and (codes.is_final(step, desc) or failures >= MAX_FAILURES):
+        return replace(update, state=WAITING, step=step, desc=desc, patches=False, sent_patch=False, silent=0, due=now)
     if codes.is_final(step, desc) or failures >= MAX_FAILURES:
         return replace(_failed(update, step, desc), failures=failures)
     return replace(update, state=WAITING, step=step, desc=desc, failures=failures, silent=0, due=now + RETRY_S)
@@ -99,12 +103,12 @@ def _failed(update, step, desc):
     return replace(update, state=FAILED, step=step, desc=desc, due=None)
 
 
-def pushed(update, now):
-    """The device has been told. It is told again if it does not answer, a few times."""
+def pushed(update, now, patch=False):
+    """The device has been told, of a patch or of the artifact itself. It is told again if it does not answer, a few times."""
     silent = update.silent + 1
     due = now + ANSWER_S if silent < MAX_SILENT else None
     state = NOTIFIED if update.state == WAITING else update.state
-    return replace(update, state=state, silent=silent, due=due)
+    return replace(update, state=state, silent=silent, due=due, sent_patch=patch)
 
 
 def is_due(update, now):

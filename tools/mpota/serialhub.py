@@ -19,6 +19,7 @@ from serial.rfc2217 import PortManager
 # line at a time and 50 ms or more for each over RFC 2217; on boards a capacitor at EN bridges that.
 _SETTLE_SECONDS = 0.5
 _CHUNK = 4096
+_PATIENCE_SECONDS = 2.0  # with a side that takes nothing: a hung board loses bytes, a host that does not read is dropped
 
 
 class _Lines:
@@ -64,8 +65,11 @@ class _Sender:
         self._connection = connection
 
     def write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
+        try:
             self._connection.sendall(data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)  # the hub hears of it when it reads next
 
 
 class SerialHub:
@@ -106,6 +110,7 @@ class SerialHub:
 
     def attach(self, board: socket.socket) -> None:
         """The board's UART; replaces an earlier one."""
+        board.settimeout(_PATIENCE_SECONDS)
         with self._lock:
             self._detach()
             self._board = board
@@ -138,6 +143,7 @@ class SerialHub:
         def accepted() -> None:
             connection, _ = server.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(_PATIENCE_SECONDS)
             accept(connection)
 
         self._selector.register(server, selectors.EVENT_READ, accepted)

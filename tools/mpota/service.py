@@ -80,11 +80,17 @@ class Service:
 
     def _push(self, update, now, reply=None):
         """Tells the device, on the upgrade topic or in reply to its request: (topic, id)."""
-        self._store.save(rules.pushed(update, now))
-        artifact = self._store.artifact(update.artifact)
+        artifact = self._artifact(update)
+        self._store.save(rules.pushed(update, now, artifact.is_patch))
         topic, number = reply or (messages.topic("upgrade", update.pk, update.dn), self._next_id(now))
         payload = messages.upgrade(artifact, self._url_of(artifact, update.scheme), number)
-        return [Outgoing(topic, payload)], [Event(f"{update.pk}/{update.dn}", f"told of {update.version}")]
+        return [Outgoing(topic, payload)], [Event(f"{update.pk}/{update.dn}", f"told of {update.version}{_kind(artifact)}")]
+
+    def _artifact(self, update):
+        """The patch from what the device runs, if there is one and it has not refused it; else the image."""
+        base = self._store.device(update.pk, update.dn).version
+        patch = self._store.patch(update.artifact, base) if update.patches and base else None
+        return patch or self._store.artifact(update.artifact)
 
     def _keep(self, before, after):
         """Saves an update if it changed; an event if it has come to its end."""
@@ -100,3 +106,7 @@ class Service:
         """Milliseconds, as the cloud numbers its messages, and never the same twice."""
         self._last_id = max(self._last_id + 1, int(now * 1000))
         return self._last_id
+
+
+def _kind(artifact):
+    return f", a patch of {artifact.size} bytes" if artifact.is_patch else ""

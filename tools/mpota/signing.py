@@ -54,7 +54,21 @@ def check_size(data, board, path):
 def sign(data, key, path):
     """The same image, signed by another key: header, payload and protected TLVs stay."""
     parsed = image.parse(data, path)
-    signed = data[: parsed.signed_size]
+    return _signed(data[: parsed.signed_size], key)
+
+
+def wrap_patch(bare, result, key, header_size):
+    """A bare patch between header and TLVs: version, counter and ids are those of the image that results."""
+    area = imgtool.image.TLV("little", imgtool.image.TLV_PROT_INFO_MAGIC)
+    for name in ("SEC_CNT", "UUID_VID", "UUID_CID"):
+        area.add(name, result.tlvs[name])
+    protected = area.get()
+    version = image.VERSION.pack(*result.version.numbers)
+    fields = (image.MAGIC, 0, header_size, len(protected), len(bare), image.NON_BOOTABLE, version, 0)
+    return _signed(image.HEADER.pack(*fields) + bare + protected, key)
+
+
+def _signed(signed, key):
     area = imgtool.image.TLV("little")
     area.add("SHA256", hashlib.sha256(signed).digest())
     area.add("KEYHASH", keys.key_hash(key))

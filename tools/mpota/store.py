@@ -4,14 +4,14 @@
 import contextlib
 import secrets
 import sqlite3
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from mpota import linkkit, storage
 from mpota.errors import ToolError
 from mpota.rules import OPEN, REPLACED, Update
 
-FORMAT = 1
+FORMAT = 2
 _TABLES = f"""
 CREATE TABLE product (pk TEXT PRIMARY KEY, secret TEXT NOT NULL);
 CREATE TABLE device (
@@ -19,11 +19,13 @@ CREATE TABLE device (
     PRIMARY KEY (pk, dn));
 CREATE TABLE artifact (
     id INTEGER PRIMARY KEY, file TEXT NOT NULL, size INTEGER NOT NULL, version TEXT NOT NULL,
-    method TEXT NOT NULL, digest TEXT NOT NULL, digestsign TEXT NOT NULL);
+    method TEXT NOT NULL, digest TEXT NOT NULL, digestsign TEXT NOT NULL,
+    base TEXT NOT NULL, result INTEGER NOT NULL);
 CREATE TABLE "update" (
     id INTEGER PRIMARY KEY, pk TEXT NOT NULL, dn TEXT NOT NULL, artifact INTEGER NOT NULL REFERENCES artifact,
     version TEXT NOT NULL, scheme TEXT NOT NULL, state TEXT NOT NULL, step INTEGER NOT NULL, desc TEXT NOT NULL,
-    best INTEGER NOT NULL, failures INTEGER NOT NULL, silent INTEGER NOT NULL, restarts INTEGER NOT NULL, due REAL,
+    best INTEGER NOT NULL, failures INTEGER NOT NULL, silent INTEGER NOT NULL, restarts INTEGER NOT NULL, patches INTEGER NOT NULL,
+    sent_patch INTEGER NOT NULL, due REAL,
     FOREIGN KEY (pk, dn) REFERENCES device);
 CREATE INDEX update_of_device ON "update" (pk, dn, id);
 PRAGMA user_version = {FORMAT};
@@ -57,6 +59,13 @@ class Artifact:
     method: str  # SHA256 or Md5, as the cloud spells them
     digest: str
     digestsign: str
+    base: str = ""  # a patch: the version it turns into this one
+    result: int = 0  # a patch: the artifact that is its result
+
+    @property
+    def is_patch(self):
+        """True for a patch."""
+        return bool(self.result)
 
 
 class Store:
@@ -161,13 +170,17 @@ class Store:
             query = "UPDATE device SET version = ? WHERE pk = ? AND dn = ?"
             return db.execute(query, (version, pk, dn)).rowcount == 1
 
-    def publish(self, artifact, devices, scheme):
-        """Makes `artifact` (its id is ignored) the target of the devices, in place of what is open there."""
+    def publish(self, artifact, devices, scheme, patches=()):
+        """Makes `artifact` (its id is ignored) the target of the devices, in place of what is open there; `patches` lead to it."""
         with self._transaction() as db:
-            values = {**asdict(artifact), "id": None}
-            number = db.execute(_insert("artifact", Artifact), values).lastrowid
+            number = self._add_artifact(db, artifact)
+            for patch in patches:
+                self._add_artifact(db, replace(patch, result=number))
             updates = [self._replace_target(db, device, number, artifact.version, scheme) for device in devices]
         return updates
+
+    def _add_artifact(self, db, artifact):
+        return db.execute(_insert("artifact", Artifact), {**asdict(artifact), "id": None}).lastrowid
 
     def _replace_target(self, db, device, artifact, version, scheme):
         query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(OPEN)})'
@@ -178,6 +191,16 @@ class Store:
     def artifact(self, number):
         """The artifact with this id."""
         return Artifact(**self._all("SELECT * FROM artifact WHERE id = ?", number)[0])
+
+    def patch(self, result, base):
+        """The patch from version `base` to the artifact `result`, or None."""
+        rows = self._all("SELECT * FROM artifact WHERE result = ? AND base = ?", result, base)
+        return Artifact(**rows[0]) if rows else None
+
+    def images(self, version):
+        """The images of a version that were published, newest first."""
+        rows = self._all("SELECT * FROM artifact WHERE result = 0 AND version = ? ORDER BY id DESC", version)
+        return [Artifact(**row) for row in rows]
 
     def update(self, number):
         """The update with this id."""

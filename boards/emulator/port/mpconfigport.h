@@ -39,7 +39,7 @@
 #define MICROPY_PY_CRYPTOLIB (0)
 
 // Not on this machine: hardware it has not, and what reads sys.stdin past the UART.
-#define MICROPY_PY_SYS_STDIO_BUFFER (0)
+#define MICROPY_PY_SYS_STDIO_BUFFER (1)
 #define MICROPY_PY_MACHINE_SIGNAL (0)
 
 #define MICROPY_OBJ_REPR (MICROPY_OBJ_REPR_C)

@@ -19,18 +19,28 @@ from mpota.store import Store
 @click.option("--product", metavar="PK", help="To all devices of this product.")
 @click.option("--digest", type=click.Choice(list(publishing.DIGESTS)), default="sha256", show_default=True)
 @click.option("--url-scheme", type=click.Choice(["https", "http"]), default="https", show_default=True)
+@click.option("--image-key", type=click.Path(), help="Private key of images: makes patches too, for what the devices run.")
+@click.option("--base", "bases", type=click.Path(), multiple=True, help="An image that runs somewhere but was never published.")
+@click.option("--state-bytes", default=8192, show_default=True, help="Memory that the boards' patch decoder has.")
 @click.option("--wait", is_flag=True, help="Until every device is there or has failed; status 0 only if all are there.")
 @click.option("--timeout", type=click.FloatRange(min=0), default=600, show_default=True, help="Seconds to wait.")
 @state_option
 @json_option
-def publish(image, key_path, names, product, digest, url_scheme, wait, timeout, state, as_json):
+def publish(image, key_path, names, product, digest, url_scheme, image_key, bases, state_bytes, wait, timeout, state, as_json):
     """Makes IMAGE the target of devices and has the server tell them."""
     if not names and product is None:
         raise click.UsageError("give --device or --product")
     store = Store(state)
     devices = publishing.devices(store, names, product)
-    artifact = publishing.prepare(state, image, keys.load_digest_key(key_path), digest)
-    numbers = store.publish(artifact, devices, url_scheme)
+    key = keys.load_digest_key(key_path)
+    artifact = publishing.prepare(state, image, key, digest)
+    patches = []
+    if image_key:
+        options = publishing.PatchOptions(bases, state_bytes, digest)
+        patches = publishing.prepare_patches(store, image, devices, (keys.load_private(image_key), key), options)
+    numbers = store.publish(artifact, devices, url_scheme, patches)
+    for patch in patches:
+        click.echo(f"patch {patch.base} to {patch.version}: {patch.size} bytes instead of {artifact.size}", err=True)
     if not running.is_running(state):
         click.echo(f"mpota: {state}: no server is running; devices are told when it is", err=True)
     updates = _watch(store, numbers, timeout) if wait else [store.update(number) for number in numbers]

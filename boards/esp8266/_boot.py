@@ -1,0 +1,18 @@
+"""Runs before the application: a trial that hangs must end in a reset, and a damaged file system must not end the boot."""
+
+# SPDX-License-Identifier: MIT
+import gc
+
+gc.threshold((gc.mem_free() + gc.mem_alloc()) // 4)
+import vfs
+from flashbdev import bdev
+
+from ota.hal.esp8266 import watch_trial
+
+watch_trial()
+try:
+    vfs.mount(bdev, "/")
+except OSError:
+    vfs.VfsLfs2.mkfs(bdev)
+    vfs.mount(vfs.VfsLfs2(bdev), "/")
+gc.collect()

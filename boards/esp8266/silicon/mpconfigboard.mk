@@ -1,0 +1,6 @@
+# For upstream's ports/esp8266: BOARD_DIR is this folder. MPOTA_GEN holds board.h and slot.ld.
+# SPDX-License-Identifier: MIT
+LD_FILES = $(MPOTA_GEN)/slot.ld
+LDFLAGS += -e mpota_start
+MICROPY_VFS_LFS2 ?= 1
+CFLAGS += -I$(MPOTA_GEN) -I$(MPOTA_DIR)

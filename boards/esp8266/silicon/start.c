@@ -1,0 +1,28 @@
+// The image's entry on the chip, in place of upstream's firmware_start: tells the ROM the size of the flash, and where the
+// SDK's RF parameters are missing writes upstream's, which lie in this image's bank and not in bank 0.
+// SPDX-License-Identifier: MIT
+#define firmware_start upstream_firmware_start
+#include "esp_init_data.c"
+#undef firmware_start
+
+#include "bank.h"
+
+#define RAM __attribute__((section(".iram0.text"), noinline))
+#define RF_PARAMETERS (BOARD_FLASH_SIZE - 4 * BOARD_FLASH_SECTOR)
+
+int SPIParamCfg(uint32_t id, uint32_t chip_size, uint32_t block, uint32_t sector, uint32_t page, uint32_t mask);
+
+RAM void mpota_start(void) {
+    uint32_t words[sizeof(default_init_data) / 4], blank = 0xffffffff;
+    SPIParamCfg(0x1640ef, BOARD_FLASH_SIZE, 0x10000, BOARD_FLASH_SECTOR, 0x100, 0xffff);
+    SPIRead(RF_PARAMETERS, words, sizeof(words));
+    for (uint32_t i = 0; i < sizeof(words) / 4; i++) {
+        blank &= words[i];
+    }
+    if (blank == 0xffffffff) {
+        uint32_t offset = (uint32_t)default_init_data - BOARD_WINDOW + mpota_bank() * BOARD_WINDOW_SIZE;
+        SPIRead(offset, words, sizeof(words));
+        SPIWrite(RF_PARAMETERS, words, sizeof(words));
+    }
+    asm ("j call_user_start");
+}

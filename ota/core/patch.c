@@ -1,0 +1,208 @@
+// Header, input and output of the patch decoder (SPEC.md, sections 3.1 and 3.2).
+// SPDX-License-Identifier: MIT
+#include "patch_model.h"
+
+enum stage { STAGE_HEADER, STAGE_BASE, STAGE_BODY };
+
+#define FORMAT_VERSION 1u
+#define SIZE_MAX_BYTES 0x1000000u
+#define PAST_END_MAX 4u // zero bytes that an encoder may leave off
+
+struct cursor {
+    const uint8_t *p;
+    uint32_t n;
+    bool bad;
+};
+
+int ota_patch_init(void *state, uint32_t state_bytes) {
+    struct patch_state *s = state;
+    if ((uintptr_t)state & 3 || state_bytes < OTA_PATCH_STATE_MIN) {
+        return OTA_E_PATCH_STATE;
+    }
+    uint32_t n = sizeof *s < state_bytes ? sizeof *s : state_bytes;
+    memset(s, 0, n);
+    s->state_bytes = state_bytes;
+    return OTA_OK;
+}
+
+// The next byte of the header; past the end 0, and n wraps.
+static uint32_t take(struct cursor *c) {
+    uint32_t v = c->n ? *c->p++ : 0;
+    c->n--;
+    return v;
+}
+
+static bool cut(const struct cursor *c) {
+    return c->n > PATCH_IN_BYTES;
+}
+
+static uint32_t take_number(struct cursor *c) {
+    uint32_t v = 0, shift = 0, byte;
+    do {
+        if (cut(c)) {
+            return 0;
+        }
+        byte = take(c);
+        if (shift == 28 && byte > 15) {
+            c->bad = true;
+            return 0;
+        }
+        v |= (byte & 127) << shift;
+        shift += 7;
+    } while (byte & 128);
+    return v;
+}
+
+static void take_hash(struct cursor *c, uint8_t *to) {
+    for (uint32_t i = 0; i < 32 && !cut(c); i++) {
+        to[i] = (uint8_t)take(c);
+    }
+}
+
+static void take_window(struct cursor *c, struct ota_patch_window *w) {
+    uint32_t start = take_number(c), size = take_number(c);
+    c->bad |= start >> 20 || !size || size > 0x1000;
+    w->start = start << 12;
+    w->size = size << 12;
+}
+
+static void take_fields(struct cursor *c, struct ota_patch_info *h) {
+    uint32_t v = take(c);
+    h->arch = v & 15u;
+    h->windows = (uint8_t)(v >> 4);
+    h->model = (uint8_t)take(c);
+    h->region_shift = (uint8_t)take(c);
+    h->state_bytes = take_number(c);
+    h->old_size = take_number(c);
+    v = take_number(c);
+    h->new_size = h->old_size + (v & 1 ? ~(v >> 1) : v >> 1);
+    h->base = take_number(c);
+    c->bad |= !cut(c) && (h->arch >= OTA_PATCH_ARCHS || h->windows > OTA_PATCH_WINDOWS || (h->model & 0x80) || (h->model & 15u) > 13 ||
+                          h->region_shift < 5 || h->region_shift > 12 || h->old_size > SIZE_MAX_BYTES || h->new_size > SIZE_MAX_BYTES);
+    for (uint32_t i = 0; i < h->windows && !c->bad && !cut(c); i++) {
+        take_window(c, &h->window[i]);
+    }
+    take_hash(c, h->old_sha256);
+    take_hash(c, h->new_sha256);
+}
+
+// Reads the header if all of it is there. OTA_PATCH_MORE if not.
+static int header(struct patch_state *s) {
+    static const uint8_t magic[3] = {'m', 'P', FORMAT_VERSION};
+    struct cursor c = {.p = s->in, .n = s->in_end};
+    for (uint32_t i = 0; i < 3; i++) {
+        if (c.n && take(&c) != magic[i]) {
+            return i < 2 ? OTA_E_PATCH_MAGIC : OTA_E_PATCH_HEADER;
+        }
+    }
+    if (s->in_end <= 3) {
+        return OTA_PATCH_MORE;
+    }
+    take_fields(&c, &s->info);
+    if (c.bad) {
+        return OTA_E_PATCH_HEADER;
+    }
+    if (cut(&c)) {
+        return s->in_end == PATCH_IN_BYTES ? OTA_E_PATCH_HEADER : OTA_PATCH_MORE;
+    }
+    uint32_t need = patch_layout(s);
+    if (need > s->info.state_bytes) {
+        return OTA_E_PATCH_HEADER;
+    }
+    if (need > s->state_bytes) {
+        return OTA_E_PATCH_STATE;
+    }
+    s->in_start = (uint8_t)(s->in_end - c.n);
+    s->stage = STAGE_BASE;
+    return OTA_PATCH_BASE;
+}
+
+static void refill(struct patch_state *s, struct ota_patch_span *x) {
+    uint32_t have = (uint32_t)(s->in_end - s->in_start);
+    memmove(s->in, s->in + s->in_start, have);
+    uint32_t n = PATCH_IN_BYTES - have;
+    if (n > x->in_n) {
+        n = x->in_n;
+    }
+    if (n) {
+        memcpy(s->in + have, x->in, n);
+        x->in += n;
+        x->in_n -= n;
+    }
+    s->in_start = 0;
+    s->in_end = (uint8_t)(have + n);
+}
+
+static void drain(struct patch_state *s, struct ota_patch_span *x) {
+    while (s->item_start < s->item_end && x->out_n) {
+        *x->out++ = s->item[s->item_start++];
+        x->out_n--;
+        s->done++;
+    }
+}
+
+static void begin(struct patch_state *s) {
+    patch_model_init(s);
+    s->stage = STAGE_BODY;
+    s->range = 0xffffffffu;
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t more = s->in_start < s->in_end;
+        s->code = s->code << 8 | (more ? s->in[s->in_start++] : 0u);
+        s->past_end += !more;
+    }
+}
+
+// One unit of work: `last` says that no more input will come.
+static int advance(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x, bool last) {
+    if (s->item_start < s->item_end) {
+        drain(s, x);
+        return s->item_start < s->item_end ? OTA_PATCH_FULL : OTA_OK;
+    }
+    if (s->in_end - s->in_start < (int)PATCH_STEP_BYTES) {
+        refill(s, x);
+    }
+    if (s->stage == STAGE_HEADER) {
+        int r = header(s);
+        return r == OTA_PATCH_MORE && last ? OTA_E_PATCH_SIZE : r;
+    }
+    if (s->in_end - s->in_start < (int)PATCH_STEP_BYTES && !last) {
+        return OTA_PATCH_MORE;
+    }
+    if (s->stage == STAGE_BASE) {
+        begin(s);
+    }
+    if (s->new_pos == s->info.new_size) {
+        return s->in_start < s->in_end || x->in_n ? OTA_E_PATCH_SIZE : OTA_PATCH_MORE;
+    }
+    int r = patch_step(s, io);
+    return r < 0 ? r : s->past_end > PAST_END_MAX ? OTA_E_PATCH_SIZE : OTA_OK;
+}
+
+static int run(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x, bool last) {
+    int r = s->error;
+    while (r == OTA_OK) {
+        r = advance(s, io, x, last);
+    }
+    if (r < 0) {
+        s->error = r;
+    }
+    return r;
+}
+
+int ota_patch_push(void *state, const struct ota_patch_io *io, struct ota_patch_span *x) {
+    return run(state, io, x, false);
+}
+
+int ota_patch_finish(void *state, const struct ota_patch_io *io, struct ota_patch_span *x) {
+    int r = run(state, io, x, true);
+    return r == OTA_PATCH_MORE ? OTA_OK : r;
+}
+
+const struct ota_patch_info *ota_patch_get_info(const void *state) {
+    const struct patch_state *s = state;
+    return s->stage == STAGE_HEADER ? NULL : &s->info;
+}
+
+uint32_t ota_patch_done(const void *state) {
+    return ((const struct patch_state *)state)->done;
+}

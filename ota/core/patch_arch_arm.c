@@ -1,0 +1,114 @@
+// ARM: Thumb-2 BL and B.W for Cortex-M; ARM BL and Thumb's BL pair for ARMv5.
+// SPDX-License-Identifier: MIT
+#include "patch_model.h"
+
+static uint32_t at(const struct patch_state *s) {
+    return s->new_pos + s->info.base;
+}
+
+static uint32_t thumb_classify(const struct patch_state *s, const uint8_t *b) {
+    return s->phase ? 16u + (b[0] >> 4) : b[1] >> 4;
+}
+
+static uint32_t thumb_advance(const struct patch_state *s, uint32_t byte) {
+    (void)byte;
+    return at(s) & 1;
+}
+
+// A branch in two half-words, the second with all the bits of `low`.
+static bool find_pair(struct patch_site *site, const uint8_t *b, uint32_t from, uint32_t low) {
+    uint32_t hi = ota_get_le16(b), lo = ota_get_le16(b + 2);
+    if ((hi & 0xf800u) != 0xf000u || (lo & low) != low) {
+        return false;
+    }
+    uint32_t sign = hi >> 10 & 1, i1 = (lo >> 13 ^ sign ^ 1) & 1, i2 = (lo >> 11 ^ sign ^ 1) & 1;
+    uint32_t offset = i1 << 23 | i2 << 22 | (hi & 0x3ff) << 12 | (lo & 0x7ff) << 1;
+    site->type = PATCH_CALL;
+    site->size = 4;
+    site->unit = 1;
+    site->target = from + 4 + offset - (sign << 24);
+    return true;
+}
+
+static bool thumb_find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
+    return !(from & 1) && !(at(s) & 1) && find_pair(site, b, from, 0x9000u);
+}
+
+static bool thumb_place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
+    (void)site;
+    uint32_t offset = target - to - 4;
+    if (offset & 1 || offset + 0x1000000u >= 0x2000000u) {
+        return false;
+    }
+    uint32_t sign = offset >> 31, j1 = ~(offset >> 23 ^ sign) & 1, j2 = ~(offset >> 22 ^ sign) & 1;
+    uint32_t lo = (ota_get_le16(b + 2) & 0xd000u) | j1 << 13 | j2 << 11 | (offset >> 1 & 0x7ff);
+    b[0] = (uint8_t)(offset >> 12);
+    b[1] = (uint8_t)(0xf0u | sign << 2 | (offset >> 20 & 3));
+    b[2] = (uint8_t)lo;
+    b[3] = (uint8_t)(lo >> 8);
+    return true;
+}
+
+// MOVW with a constant below 4096.
+static uint32_t thumb_constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    uint32_t hi = ota_get_le16(b), lo = ota_get_le16(b + 2);
+    *value = (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | (lo & 255);
+    return !(at(s) & 1) && !((s->new_pos ^ s->old_pos) & 1) && (hi & 0xfbff) == 0xf240 && !(lo & 0x8000) ? 4 : 0;
+}
+
+static void thumb_load(uint8_t *b, uint32_t value) {
+    b[1] = (uint8_t)((b[1] & 0xfb) | value >> 11 << 2);
+    b[2] = (uint8_t)value;
+    b[3] = (uint8_t)((b[3] & 0x8f) | (value >> 8 & 7) << 4);
+}
+
+const struct patch_arch patch_thumb = {thumb_classify, thumb_advance, thumb_find, thumb_place, thumb_constant, thumb_load};
+
+// ---- ARMv5: an aligned word with the condition "always" and the opcode of BL, or a pair of Thumb-1, whose second half-word has its upper five bits set
+
+static uint32_t arm_classify(const struct patch_state *s, const uint8_t *b) {
+    return s->phase * 16u + (b[3 - (at(s) & 3)] & 15u);
+}
+
+static uint32_t arm_advance(const struct patch_state *s, uint32_t byte) {
+    (void)byte;
+    uint32_t n = at(s) & 3;
+    return n < 2 ? n : 2;
+}
+
+static bool arm_find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
+    if (!((from | at(s)) & 3) && b[3] == 0xeb) {
+        uint32_t offset = ota_get_le32(b) & 0xffffffu;
+        site->type = PATCH_CALL;
+        site->size = 4;
+        site->unit = 2;
+        site->target = from + 8 + (((offset ^ 0x800000u) - 0x800000u) << 2);
+        return true;
+    }
+    return !((from | at(s)) & 1) && find_pair(site, b, from, 0xf800u);
+}
+
+static bool arm_place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
+    if (site->unit == 1) {
+        return thumb_place(site, b, to, target);
+    }
+    uint32_t offset = target - to - 8;
+    if (offset & 3 || offset + 0x2000000u >= 0x4000000u) {
+        return false;
+    }
+    b[0] = (uint8_t)(offset >> 2);
+    b[1] = (uint8_t)(offset >> 10);
+    b[2] = (uint8_t)(offset >> 18);
+    return true;
+}
+
+static uint32_t arm_constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    (void)s, (void)b, (void)value;
+    return 0;
+}
+
+static void arm_load(uint8_t *b, uint32_t value) {
+    (void)b, (void)value;
+}
+
+const struct patch_arch patch_arm = {arm_classify, arm_advance, arm_find, arm_place, arm_constant, arm_load};

@@ -1,0 +1,33 @@
+// Plain bytes: no sites.
+// SPDX-License-Identifier: MIT
+#include "patch_model.h"
+
+static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
+    return s->phase * 16u + (b[0] >> 4);
+}
+
+static uint32_t advance(const struct patch_state *s, uint32_t byte) {
+    (void)byte;
+    return s->new_pos & 1;
+}
+
+static bool find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
+    (void)s, (void)site, (void)b, (void)from;
+    return false;
+}
+
+static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
+    (void)site, (void)b, (void)to, (void)target;
+    return false;
+}
+
+static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    (void)s, (void)b, (void)value;
+    return 0;
+}
+
+static void load(uint8_t *b, uint32_t value) {
+    (void)b, (void)value;
+}
+
+const struct patch_arch patch_raw = {classify, advance, find, place, constant, load};

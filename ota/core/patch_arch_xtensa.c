@@ -1,0 +1,65 @@
+// Xtensa LX106: CALL0 and L32R, found by walking from instruction to instruction.
+// SPDX-License-Identifier: MIT
+#include "patch_model.h"
+
+static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
+    return s->phase * 16u + (b[0] & 15u);
+}
+
+// The phase is the number of bytes left in the instruction: narrow ones are those with a low nibble from 8.
+static uint32_t advance(const struct patch_state *s, uint32_t byte) {
+    return s->phase ? s->phase - 1u : byte & 8 ? 1 : 2;
+}
+
+static bool find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
+    if (s->phase) {
+        return false;
+    }
+    site->size = 3;
+    site->unit = 2;
+    if ((b[0] & 0x3f) == 5) {
+        uint32_t offset = (uint32_t)b[0] >> 6 | (uint32_t)b[1] << 2 | (uint32_t)b[2] << 10;
+        site->type = PATCH_CALL;
+        site->target = (from & ~3u) + 4 + (((offset ^ 0x20000u) - 0x20000u) << 2);
+        return true;
+    }
+    site->type = PATCH_LOAD;
+    site->target = ((from + 3) & ~3u) - 0x40000u + ((uint32_t)b[1] << 2 | (uint32_t)b[2] << 10);
+    return (b[0] & 15) == 1;
+}
+
+static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
+    if (target & 3) {
+        return false;
+    }
+    if (site->type == PATCH_CALL) {
+        uint32_t offset = target - (to & ~3u) - 4;
+        if (offset + 0x80000u >= 0x100000u) {
+            return false;
+        }
+        b[0] = (uint8_t)(5 | offset << 4);
+        b[1] = (uint8_t)(offset >> 4);
+        b[2] = (uint8_t)(offset >> 12);
+        return true;
+    }
+    uint32_t offset = target - ((to + 3) & ~3u) + 0x40000u;
+    if (offset >= 0x40000u) {
+        return false;
+    }
+    b[1] = (uint8_t)(offset >> 2);
+    b[2] = (uint8_t)(offset >> 10);
+    return true;
+}
+
+// MOVI.
+static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
+    *value = (b[1] & 15u) << 8 | b[2];
+    return s->phase == 0 && (b[0] & 15) == 2 && b[1] >> 4 == 10 ? 3 : 0;
+}
+
+static void load(uint8_t *b, uint32_t value) {
+    b[1] = (uint8_t)((b[1] & 0xf0) | value >> 8);
+    b[2] = (uint8_t)value;
+}
+
+const struct patch_arch patch_xtensa = {classify, advance, find, place, constant, load};

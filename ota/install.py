@@ -1,0 +1,94 @@
+"""The install step of a patch: from the running image and a patch in flash, the new image (DESIGN.md, "The patch").
+
+`steps()` is a generator: every `next` hashes a sector of the base or decodes and writes one of the result. After a cut it
+starts over; a sector that already holds the right bytes is compared, not rewritten.
+"""
+
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+from ota import native
+
+_INPUT = const(128)
+_WINDOW = const(132)
+_COMPARE = const(256)
+_E_PATCH_BASE = const(1073)
+_E_PATCH_SIZE = const(1075)
+
+
+class Install:
+    """active, inactive: Slots. patch: (offset, size) of the bare patch in flash. buf: one sector, shared.
+    state_bytes: what the decoder may have. progress(done, total): called with bytes of the new image."""
+
+    def __init__(self, active, inactive, patch, buf, state_bytes, progress):
+        self._active = active
+        self._inactive = inactive
+        self._at, self._left = patch
+        self._limit = inactive.artifact_offset() - inactive.offset
+        self._buf = buf
+        self._progress = progress
+        self._input = bytearray(_INPUT)
+        self._compare = bytearray(_COMPARE)
+        view = memoryview(buf)
+        self._parts = [view[i : i + _COMPARE] for i in range(0, len(buf), _COMPARE)]
+        self._state = bytearray(native.patch_state(state_bytes))
+        self._more = self._next  # bound once, not at every step
+        self.size = 0
+
+    def steps(self):
+        old_size, self.size, old_hash = native.patch_begin(self._state, self._more, self._input)
+        if old_size > self._active.room or self.size > self._limit:
+            raise OSError(_E_PATCH_SIZE)
+        yield from self._check_base(old_size, old_hash)
+        window = bytearray(_WINDOW)
+        done = 0
+        while done < self.size:
+            n = native.patch_step(
+                self._state, self._active.read, self._active.offset, window, self._more, self._input, self._buf
+            )
+            if not n:
+                raise OSError(_E_PATCH_SIZE)
+            self._put(self._inactive.offset + done, n)
+            done += n
+            self._progress(done, self.size)
+            yield
+
+    def _put(self, offset, n):
+        for i in range(n, len(self._buf)):
+            self._buf[i] = 0xFF
+        for part in self._parts:
+            if not self._holds(offset, part):
+                self._inactive.write_sector(offset // len(self._buf) * len(self._buf), n)
+                return
+            offset += _COMPARE
+
+    def _holds(self, offset, part):
+        """True if flash holds these bytes. What a cut left there may not even be readable."""
+        try:
+            self._active.read(offset, self._compare)
+        except OSError:
+            return False
+        return self._compare == part
+
+    def _check_base(self, size, expected):
+        """The base must be the running image, byte for byte, before the first sector is written."""
+        import hashlib
+
+        digest = hashlib.sha256()
+        view = memoryview(self._buf)
+        for offset in range(0, size, len(self._buf)):
+            self._active.read_sector(self._active.offset + offset)
+            n = min(size - offset, len(self._buf))
+            digest.update(self._buf if n == len(self._buf) else view[:n])
+            yield
+        if digest.digest() != expected:
+            raise OSError(_E_PATCH_BASE)
+
+    def _next(self):
+        """Fills the input buffer from flash; the decoder calls it. Whole words are read, the last of them in part."""
+        n = min(self._left, _INPUT)
+        if n:
+            self._active.read(self._at, self._input)
+            self._at += n
+            self._left -= n
+        return n

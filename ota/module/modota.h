@@ -1,0 +1,18 @@
+// What the files of the binding share.
+// SPDX-License-Identifier: MIT
+#ifndef MODOTA_H
+#define MODOTA_H
+
+#include "py/runtime.h"
+
+// Raises OSError(code) for a negative ota_err; passes a count on.
+mp_obj_t modota_result(int32_t r);
+
+// The caller's buffer of at least `least` bytes, aligned for words; its size in *n. ValueError otherwise.
+void *modota_buffer(mp_obj_t obj, size_t least, mp_uint_t flags, size_t *n);
+
+MP_DECLARE_CONST_FUN_OBJ_1(modota_patch_state_obj);
+MP_DECLARE_CONST_FUN_OBJ_3(modota_patch_begin_obj);
+MP_DECLARE_CONST_FUN_OBJ_VAR_BETWEEN(modota_patch_step_obj);
+
+#endif

@@ -1,0 +1,74 @@
+"""The device's board over `_sim`, and what ends a power cycle: Cut and Reset."""
+
+# SPDX-License-Identifier: MIT
+import _sim
+from ota.hal.flash import Flash
+
+
+class Cut(BaseException):
+    """Power failed inside a flash operation. No code of the device may catch it."""
+
+
+class Reset(BaseException):
+    """The device asked for a reset."""
+
+
+class Driver:
+    """As the ESP8266's `esp` module."""
+
+    def __init__(self, world):
+        self._sector = world.part["sector"]
+        self._errno = world.errno
+
+    def flash_read(self, offset, buf):
+        self._done(_sim.read(offset, buf))
+
+    def flash_write(self, offset, buf):
+        self._done(_sim.write(offset, buf))
+
+    def flash_erase(self, sector):
+        self._done(_sim.erase(sector * self._sector, self._sector))
+
+    def _done(self, result):
+        if result == 2:
+            raise Cut
+        if result:
+            raise OSError(self._errno)
+
+
+class Board:
+    has_tls = False
+    patch_state = 8192
+
+    def __init__(self, world, active):
+        size = world.part["slot_bytes"]
+        self.flash = Flash(Driver(world), 2 * size, world.part["sector"])
+        self.slots = ((0, size), (size, size))
+        self.active = active
+
+    def feed(self):
+        pass
+
+    def reset(self):
+        raise Reset
+
+    def network_connect(self, ssid, password):
+        pass
+
+    def network_status(self):
+        return True, ""
+
+
+class Config:
+    """Stands for the generated `ota_config`."""
+
+    CA = None
+
+    def __init__(self, world):
+        self.IMAGE_KEYS = (world.key,)
+        self.DIGEST_KEY = world.key
+        self.VENDOR_ID = world.vendor_id
+        self.CLASS_ID = world.class_id
+
+    def server(self, pk):
+        return ("peer", 1883)

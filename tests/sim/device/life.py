@@ -1,0 +1,115 @@
+"""One life of a device: power cycles until every chapter of the scenario has ended as it must."""
+
+# SPDX-License-Identifier: MIT
+import _sim
+import peer
+from board import Board, Config, Cut, Reset
+from oracle import CONSOLE, Oracle, Violation, words
+from ota.service import DOWNLOAD_HTTP, OtaService, ota_service_init
+
+_CYCLES = 60  # power cycles a chapter may take
+_POLLS = 3000  # polls a power cycle may take
+_ASK = 400  # the application asks for updates every so many polls
+_DAYS = 4  # boots without a network at the end
+_QUIET_POLLS = 10
+
+
+class Life:
+    def __init__(self, world, scenario, say=None):
+        self._world = world
+        self._scenario = scenario
+        self._config = Config(world)
+        self._say = say
+        self.oracle = Oracle(world)
+        self.server = peer.server = peer.Server(world)
+        self._suspicious = False
+        self._waits = False  # the second boot waits for a person
+        self._chapter = None
+        if scenario.factory:
+            image = world.offers[scenario.factory].data
+            _sim.cells()[: len(image)] = image
+
+    def run(self):
+        for chapter in self._scenario.chapters:
+            self._chapter = chapter
+            offer = self._world.offers[chapter.offer] if chapter.offer else None
+            self.server.tell(offer)
+            _sim.patch_area(self._world.patch_offset(offer))
+            if chapter.setup:
+                chapter.setup(self.server)
+            self._until_end()
+            if self.server.offer and self.server.ranges and not self.server.lied:
+                self.oracle.fetched(self.server, self.server.offer.size)
+        self._later()
+
+    def _until_end(self):
+        for _ in range(_CYCLES):
+            if self._cycle():
+                return
+        raise Violation("%s never ran confirmed" % self._chapter.ends)
+
+    def _later(self):
+        """The next days: nobody answers, and nothing may change."""
+        self.server.offline = True
+        for day in range(_DAYS):
+            self._suspicious = day == 1
+            self._cycle(_QUIET_POLLS)
+        self.server.offline = False
+        self._until_end()
+
+    def _cycle(self, polls=_POLLS):
+        """One power cycle. True if the chapter's end was reached in it."""
+        self.oracle.looked_at()
+        person = self._world.offers["1.0.0"].data if self._waits else None
+        try:
+            choice = _sim.boot(self._suspicious, person)
+            if choice is None:
+                raise Cut
+            self._waits = choice[0] == CONSOLE and not self._scenario.factory
+            if self._waits:
+                return False
+            image = self.oracle.booted(choice)
+            if self._say:
+                self._say("boot %d of slot %s, %s" % (choice[0], "AB"[choice[1]], image.version if image else "rotten"))
+            fate = self._chapter.fate
+            self._suspicious = not image or (fate == "hang" and image.version == self._chapter.offer)
+            return not self._suspicious and self._work(choice[1], image, polls)
+        except Cut:
+            self._suspicious = False
+            if self._say:
+                self._say("cut")
+                for slot in range(2):
+                    self._say("    " + words(self.oracle, slot))
+            return False
+
+    def _work(self, slot, image, polls):
+        service = OtaService(Board(self._world, slot), self._config)
+        service.pk, service.dn, service.ds = "pk", "dn", "secret"
+        service.tls = False
+        service.dl_protcol = DOWNLOAD_HTTP
+        gives_up = self._chapter.fate == "gives up" and image.version == self._chapter.offer
+        service.auto_confirm = not gives_up
+        self.server.informed = None
+        try:
+            ota_service_init(service)
+            for i in range(1, polls):
+                service.poll()
+                if not service.in_trial:
+                    self.oracle.confirmed(image)
+                    if self._has_ended(service, image):
+                        return True
+                if gives_up and service.in_trial and self.server.informed:
+                    service.rollback()
+                if i % _ASK == 0:
+                    service.check()
+        except Reset:
+            return False
+        except OSError as e:
+            raise Violation("the service raised OSError(%s)" % e.args[0])
+        return False
+
+    def _has_ended(self, service, image):
+        if image.version != self._chapter.ends or service.updating or self.server.informed != image.version:
+            return False
+        heard = [code for _, code in self.server.failures]
+        return not self._chapter.told or any(code in heard for code in self._chapter.told)

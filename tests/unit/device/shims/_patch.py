@@ -1,0 +1,123 @@
+"""The patch decoder of `_ota` on CPython: what ota/module/modota_patch.c binds."""
+# SPDX-License-Identifier: MIT
+
+import ctypes as c
+import functools
+
+from mpota.patch import build
+
+E_FLASH, E_PATCH_SIZE = -1060, 1075
+MORE, BASE, FULL = 1, 2, 3
+STATE_MIN, WINDOW = 2048, 132
+READ = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_uint32, c.c_void_p, c.c_uint32)
+
+
+class Info(c.Structure):
+    _fields_ = [("kind", c.c_uint8 * 4), ("state_bytes", c.c_uint32), ("old_size", c.c_uint32), ("new_size", c.c_uint32),
+                ("base", c.c_uint32), ("window", c.c_uint32 * 6), ("old_sha256", c.c_uint8 * 32), ("new_sha256", c.c_uint8 * 32)]
+
+
+class Io(c.Structure):
+    _fields_ = [("ctx", c.c_void_p), ("read", READ)]
+
+
+class Span(c.Structure):
+    _fields_ = [("input", c.c_void_p), ("in_n", c.c_uint32), ("out", c.c_void_p), ("out_n", c.c_uint32)]
+
+
+class Call(c.Structure):
+    """What stands before the decoder in the caller's state."""
+
+    _fields_ = [("at", c.c_uint32), ("left", c.c_uint32), ("ended", c.c_uint32)]
+
+
+@functools.cache
+def lib():
+    core = c.CDLL(str(build.libraries()[1]))
+    core.ota_patch_get_info.restype = c.POINTER(Info)
+    return core
+
+
+def checked(r):
+    if r < 0:
+        raise OSError(-r, "")
+    return r
+
+
+def memory(buf, size):
+    if len(buf) < size:
+        raise ValueError("buffer")
+    return c.addressof((c.c_char * len(buf)).from_buffer(buf))
+
+
+def parts(state):
+    at = memory(state, c.sizeof(Call) + STATE_MIN)
+    return Call.from_address(at), c.c_void_p(at + c.sizeof(Call))
+
+
+def more(call, next_input, size):
+    n = next_input()
+    if not 0 <= n <= size:
+        raise ValueError("length")
+    call.at, call.left, call.ended = 0, n, n == 0
+    return n > 0
+
+
+class Old:
+    """The old image behind read(offset, buf), which takes whole words; keeps what read raised."""
+
+    def __init__(self, read, base, window):
+        self.read, self.base, self.window, self.raised = read, base, window, None
+        memory(window, WINDOW)
+        self.io = Io(None, READ(self.fill))
+
+    def fill(self, _ctx, offset, buf, n):
+        skip = offset & 3
+        if n + skip > WINDOW:
+            return E_FLASH
+        try:
+            self.read(self.base + offset - skip, self.window)
+        except Exception as e:
+            self.raised = e
+            return E_FLASH
+        c.memmove(buf, bytes(self.window[skip:skip + n]), n)
+        return 0
+
+    def checked(self, r):
+        if self.raised:
+            raise self.raised
+        return checked(r)
+
+
+def patch_state(n):
+    return c.sizeof(Call) + n
+
+
+def patch_begin(state, next_input, source):
+    call, decoder = parts(state)
+    checked(lib().ota_patch_init(decoder, len(state) - c.sizeof(Call)))
+    r = MORE
+    while r != BASE:
+        if not more(call, next_input, len(source)):
+            raise OSError(E_PATCH_SIZE, "")
+        x = Span(memory(source, 1), call.left, None, 0)
+        r = checked(lib().ota_patch_push(decoder, None, c.byref(x)))
+        call.at, call.left = call.left - x.in_n, x.in_n
+    info = lib().ota_patch_get_info(decoder).contents
+    return info.old_size, info.new_size, bytes(info.old_sha256)
+
+
+def patch_step(state, read, base, window, next_input, source, out):
+    call, decoder = parts(state)
+    old = Old(read, base, window)
+    start = memory(source, 1)
+    x = Span(start + call.at, call.left, memory(out, 1), len(out))
+    while True:
+        step = lib().ota_patch_finish if call.ended else lib().ota_patch_push
+        r = old.checked(step(decoder, c.byref(old.io), c.byref(x)))
+        call.at, call.left = x.input - start, x.in_n
+        if r == FULL or (call.ended and r == 0):
+            return len(out) - x.out_n
+        if r == MORE:
+            more(call, next_input, len(source))
+            x.input, x.in_n = start, call.left

@@ -1,0 +1,4 @@
+"""MicroPython's name for binascii."""
+# SPDX-License-Identifier: MIT
+
+from binascii import *  # noqa: F403

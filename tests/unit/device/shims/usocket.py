@@ -1,0 +1,2 @@
+"""What umqtt.simple imports before ota.transport.net has put its own module there."""
+# SPDX-License-Identifier: MIT

@@ -1,0 +1,4 @@
+"""MicroPython's name for struct."""
+# SPDX-License-Identifier: MIT
+
+from struct import *  # noqa: F403

@@ -1,0 +1,174 @@
+"""The loops over an artifact's bytes allocate nothing: MicroPython runs them with its heap locked."""
+
+# SPDX-License-Identifier: MIT
+import micropython
+
+from ota.install import Install
+from ota.slot import IMAGE, PATCH
+from ota.transport import net
+from ota.update import Update
+
+from fakes import SLOT, Board, Source, image, notice, trust
+from ramflash import SECTOR
+from wires import Wire
+
+
+def nothing(done, total):
+    pass
+
+
+class Begun:
+    """An update whose fetch has begun."""
+
+    def __init__(self):
+        self.board = Board()
+        self.source = Source(image("new"))
+        active, self.slot = self.board.both()
+        self.update = Update(notice(), self.source, active, self.slot, trust(), self.slot.buf, self.board.patch_state, nothing)
+        self.steps = self.update.steps()
+        next(self.steps)
+
+    def locked(self, until):
+        """Runs steps with the heap locked until `until(self)`; returns how many."""
+        count = 0
+        micropython.heap_lock()
+        try:
+            while not until(self):
+                next(self.steps)
+                count += 1
+        finally:
+            micropython.heap_unlock()
+        return count
+
+
+def all_whole_sectors(begun):
+    return begun.slot.progress >= 5 * SECTOR
+
+
+def test_fetch_of_whole_sectors_allocates_nothing():
+    begun = Begun()
+    assert begun.locked(all_whole_sectors) == 5 * 9 - 1
+    assert begun.board.chip.get(SLOT, 5 * SECTOR) == image("new")[: 5 * SECTOR]
+
+
+def test_last_sector_is_written_without_allocating():
+    begun = Begun()
+    size = len(image("new"))
+    while begun.source._at < size:
+        next(begun.steps)
+    begun.locked(lambda one: one.slot.progress == size)
+    assert begun.board.chip.get(SLOT, size) == image("new")
+
+
+def test_authentication_of_whole_sectors_allocates_nothing():
+    begun = Begun()
+    while begun.slot.progress < len(image("new")):
+        next(begun.steps)
+    next(begun.steps)
+    next(begun.steps)
+    reads = [0]
+    read = begun.slot.read_sector
+
+    def counted(offset):
+        reads[0] += 1
+        read(offset)
+
+    begun.slot.read_sector = counted
+    begun.locked(lambda one: reads[0] == 3)
+    for _ in begun.steps:
+        pass
+    assert begun.board.slot(1).complete
+
+
+class Installing:
+    """The install of a patch whose base is the running image."""
+
+    def __init__(self):
+        self.board = Board()
+        active, self.slot = self.board.both()
+        data = image("patch")
+        self.slot.begin(PATCH, len(data), b"digest")
+        at = self.slot.artifact_offset()
+        self.board.chip.put(at, data)
+        size = int.from_bytes(data[12:16], "little")
+        self.done = 0
+        self.steps = Install(active, self.slot, (at + 32, size), self.slot.buf, 16384, self.progress).steps()
+
+    def progress(self, done, total):
+        self.done = done
+
+
+def test_install_allocates_nothing_per_sector():
+    one = Installing()
+    next(one.steps)
+    micropython.heap_lock()
+    try:
+        next(one.steps)  # the base's second sector
+    finally:
+        micropython.heap_unlock()
+    while one.done < SECTOR:
+        next(one.steps)
+    micropython.heap_lock()
+    try:
+        while one.done < 5 * SECTOR:
+            next(one.steps)
+    finally:
+        micropython.heap_unlock()
+    for _ in one.steps:
+        pass
+    assert one.board.chip.get(SLOT, len(image("new"))) == image("new")
+
+
+def test_marks_and_sectors_are_written_without_allocating():
+    board = Board()
+    slot = board.slot(1)
+    slot.begin(IMAGE, 128 * SECTOR, b"digest")
+    micropython.heap_lock()
+    try:
+        for i in range(1, 9):
+            slot.write_sector(SLOT, SECTOR)
+            slot.write_sector(SLOT, 100)
+            slot.read_sector(SLOT)
+            slot.step(i * SECTOR)
+    finally:
+        micropython.heap_unlock()
+    assert board.slot(1).progress == 8 * SECTOR
+
+
+class Steady(Wire):
+    """A peer that always has bytes; allocates nothing."""
+
+    def readinto(self, buf):
+        for i in range(len(buf)):
+            buf[i] = 7
+        return len(buf)
+
+
+def test_body_is_read_without_allocating():
+    sock = net.Socket(Steady(), 1000)
+    buf = bytearray(512)
+    micropython.heap_lock()
+    try:
+        for _ in range(8):
+            sock.readinto(buf)
+    finally:
+        micropython.heap_unlock()
+    assert buf == b"\7" * 512
+
+
+def test_body_is_read_from_a_real_socket_without_allocating():
+    from wires import pair
+
+    one, other = pair()
+    sock = net.Socket(one, 1000)
+    buf = bytearray(512)
+    other.write(b"\7" * 4096)
+    micropython.heap_lock()
+    try:
+        for _ in range(8):
+            sock.readinto(buf)
+    finally:
+        micropython.heap_unlock()
+    assert buf == b"\7" * 512
+    sock.close()
+    other.close()

@@ -1,0 +1,269 @@
+"""Sockets: every wait and every length has a limit."""
+
+# SPDX-License-Identifier: MIT
+import sys
+
+from ota.transport import net
+
+from fakes import clock, code_of
+from wires import Wire, pair
+
+E_TLS, EHOSTUNREACH, ETIMEDOUT, ECONNRESET = 1044, 113, 110, 104
+READ_MAX, LINE_MAX, HEAD_MAX = 2064, 1024, 8192
+
+
+def over(rx=b"", is_open=False):
+    return net.Socket(Wire(rx, is_open), 1000)
+
+
+def at_once(action):
+    """Runs it while the clock stands still."""
+    clock.look_ms = 0
+    try:
+        return action()
+    finally:
+        clock.look_ms = 10
+
+
+def real():
+    """One end wrapped with a time-out of 50 ms, and the other."""
+    one, other = pair()
+    return net.Socket(one, 50), other
+
+
+def test_readinto_fills_its_buffer_over_a_real_connection():
+    sock, other = real()
+    buf = bytearray(8)
+    other.write(b"abc")
+    other.write(b"defghijk")
+    assert sock.readinto(buf) == 8 and buf == b"abcdefgh"
+    other.close()
+    assert sock.readinto(buf) == 3 and buf[:3] == b"ijk"
+    assert sock.readinto(buf) == 0
+    sock.close()
+
+
+def test_silent_peer_ends_a_read_in_time():
+    sock, other = real()
+    assert code_of(sock.readinto, bytearray(1)) == ETIMEDOUT
+    other.write(b"ab")
+    assert code_of(sock.read, 3) == ETIMEDOUT
+    assert code_of(sock.readline) == ETIMEDOUT
+    sock.close()
+    other.close()
+
+
+def test_read_without_blocking_gives_a_byte_none_or_the_end():
+    sock, other = real()
+    sock.setblocking(False)
+    assert sock.read(1) is None
+    other.write(b"xy")
+    assert sock.read(1) == b"x"
+    sock.setblocking(True)
+    assert sock.read(1) == b"y"
+    sock.setblocking(False)
+    other.close()
+    assert sock.read(1) == b""
+    sock.close()
+
+
+def test_long_message_is_cut_and_the_rest_dropped():
+    sock, other = real()
+    other.write(b"m" * 4000 + b"next")
+    assert sock.read(4000) == b"m" * READ_MAX
+    assert sock.read(4) == b"next"
+    for n in (READ_MAX - 1, READ_MAX, READ_MAX + 1, READ_MAX + 128, READ_MAX + 129):
+        other.write(b"m" * n + b"next")
+        assert len(sock.read(n)) == min(n, READ_MAX)
+        assert sock.read(4) == b"next"
+    sock.close()
+    other.close()
+
+
+def test_message_that_ends_early_is_a_lost_connection():
+    assert code_of(over(b"abc").read, 4) == ECONNRESET
+    assert code_of(over(b"x" * 3000).read, 4000) == ECONNRESET
+
+
+def test_negative_length_is_a_lost_connection():
+    assert code_of(over(b"abc").read, -5) == ECONNRESET
+    assert over(b"abc").read(0) == b""
+
+
+def test_lines_are_read_one_by_one():
+    sock = over(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody")
+    assert [sock.readline() for _ in range(3)] == [b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", b"\r\n"]
+    assert sock.read(4) == b"body"
+
+
+def test_line_that_ends_early_is_a_lost_connection():
+    assert code_of(over(b"").readline) == ECONNRESET
+    assert code_of(over(b"HTTP/1.1 200").readline) == ECONNRESET
+
+
+def test_long_line_is_cut_and_the_next_one_whole():
+    sock = over(b"x" * 3000 + b"\nnext\n")
+    assert at_once(sock.readline) == b"x" * LINE_MAX
+    assert sock.readline() == b"next\n"
+
+
+def test_headers_without_end_are_a_lost_connection():
+    def all_lines(sock):
+        while sock.readline():
+            pass
+
+    for rx in (b"a: b\n" * HEAD_MAX, b"x" * (HEAD_MAX + 2)):
+        sock = over(rx)
+        assert at_once(lambda: code_of(all_lines, sock)) == ECONNRESET
+        assert len(sock.raw.rx) == len(rx) - HEAD_MAX - 1
+
+
+def test_operation_ends_after_twenty_seconds_though_bytes_keep_coming():
+    sock = over()
+    sock.raw.endless = 0x80
+    start = clock.now
+    assert code_of(sock.read, 1 << 28) == ETIMEDOUT
+    assert 20000 <= clock.now - start < 25000
+    assert code_of(sock.readline) == ETIMEDOUT
+    sock.restart()
+    assert sock.read(2) == b"\x80\x80"
+
+
+def test_body_may_take_longer_than_an_operation():
+    sock = over(b"x" * 100)
+    clock.now += 60000
+    assert sock.readinto(bytearray(100)) == 100
+
+
+def test_write_goes_on_until_all_is_taken():
+    sock = over(is_open=True)
+    sock.raw.takes = 3
+    sock.write(b"0123456789")
+    sock.write(bytearray(b"abcdef"), 4)
+    sock.write("text")
+    sock.write(b"")
+    assert sock.raw.tx == b"0123456789abcdtext"
+
+
+def test_write_to_a_peer_that_takes_nothing_ends_in_time():
+    sock = over(is_open=True)
+    sock.raw.takes = None
+    start = clock.now
+    assert code_of(sock.write, b"x") == ETIMEDOUT
+    assert clock.now - start < 2000
+
+
+def test_socket_that_would_block_for_ever_ends_in_time():
+    sock = over(is_open=True)
+    sock.raw.settimeout = lambda s: None  # TLS says "would block" also where it was told to wait
+    sock.raw.setblocking(False)
+    assert code_of(sock.readinto, bytearray(1)) == ETIMEDOUT
+
+
+class System:
+    """Stands for `socket`."""
+
+    SOCK_STREAM = 1
+
+    def getaddrinfo(self, *args):
+        if args[0] == "known":
+            return [args]
+        raise OSError("[addrinfo error -2]")
+
+    def socket(self, *args):
+        return Wire()
+
+
+def module():
+    made = net._SocketModule(1000)
+    made._socket = System()
+    return made
+
+
+def test_name_that_is_not_found_has_an_errno():
+    assert code_of(module().getaddrinfo, "unknown", 80) == EHOSTUNREACH
+    assert module().getaddrinfo("known", 80, 0, 1) == [("known", 80, 0, 1)]
+
+
+def test_sockets_of_the_module_are_bounded():
+    sock = module().socket()
+    assert type(sock) is net.Socket and not sock.secure
+
+
+class Tls:
+    """Stands for `tls`: a context whose handshake ends as told."""
+
+    PROTOCOL_TLS_CLIENT, CERT_REQUIRED = 1, 2
+
+    def __init__(self, handshake):
+        self.handshake = handshake
+        self.contexts = 0
+        self.verify_mode = 0
+
+    def SSLContext(self, protocol):
+        self.contexts += 1
+        return self
+
+    def load_verify_locations(self, ca):
+        self.ca = ca
+
+    def wrap_socket(self, raw, server_hostname):
+        assert self.verify_mode == self.CERT_REQUIRED and self.ca == b"ca"
+        self.name = server_hostname
+        if self.handshake:
+            raise self.handshake
+        return Wire(b"secret", False)
+
+
+def wrapped(handshake=None):
+    tls = sys.modules["tls"] = Tls(handshake)
+    ssl = net._SslModule(b"ca", 1000)
+    plain = over()
+    results = []
+    code = code_of(lambda: results.append(ssl.wrap_socket(plain, server_hostname="host")))
+    del sys.modules["tls"]
+    return code or results[0], plain, tls, ssl
+
+
+def test_tls_socket_verifies_the_servers_name_and_certificate():
+    sock, plain, tls, ssl = wrapped()
+    assert sock.secure and tls.name == "host" and sock.read(6) == b"secret"
+    sock.close()
+    assert sock.raw.closed == plain.raw.closed == 1
+
+
+def test_one_tls_context_serves_all_connections():
+    sock, plain, tls, ssl = wrapped()
+    ssl.wrap_socket(plain, server_hostname="other")
+    assert tls.contexts == 1
+
+
+def test_certificate_that_does_not_verify_is_a_refusal():
+    assert wrapped(ValueError("invalid cert"))[0] == E_TLS
+    assert wrapped(OSError(-9984, "MBEDTLS_ERR_X509_CERT_VERIFY_FAILED"))[0] == E_TLS
+
+
+def test_connection_lost_in_the_handshake_is_no_refusal():
+    assert wrapped(OSError(ECONNRESET, ""))[0] == ECONNRESET
+
+
+class Library:
+    socket = usocket = None
+
+
+def test_libraries_get_the_bounded_sockets_also_when_imported_before():
+    kept = {name: sys.modules.get(name) for name in ("usocket", "ussl", "umqtt.simple", "urequests")}
+    umqtt = sys.modules["umqtt.simple"] = Library()
+    urequests = sys.modules["urequests"] = Library()
+    sys.modules.pop("ussl", None)
+    try:
+        net.install(None, 1000)
+        assert "ussl" not in sys.modules
+        net.install(b"ca", 1000)
+        assert type(sys.modules["usocket"]) is net._SocketModule and type(sys.modules["ussl"]) is net._SslModule
+        assert umqtt.socket is urequests.usocket is sys.modules["usocket"]
+    finally:
+        for name in kept:
+            sys.modules.pop(name, None)
+            if kept[name]:
+                sys.modules[name] = kept[name]

@@ -1,0 +1,436 @@
+"""The service's policy: what it does with messages, updates, trials and errors, on a RAM flash and without a network."""
+
+# SPDX-License-Identifier: MIT
+from ota import service
+from ota.rules import DOWNLOAD_COAP, SIGN_MD5, SIGN_SHA256
+from ota.service import COAP, OtaService, ota_service_deinit, ota_service_init
+from ota.slot import IMAGE
+
+from fakes import Board, Config, Reset, Source, Transport, base64, clock, code_of, fields, file, hex_of, image, payload
+
+PLAIN = "http://host/x"
+
+
+class Bench:
+    """A service on a board, with its transport and the artifact's source in the test's hands."""
+
+    def __init__(self, board=None, confirmed=True, **options):
+        self.board = board or Board(confirmed)
+        self.service = OtaService(self.board, Config())
+        self.service.pk, self.service.dn, self.service.ds = "pk", "dn", "ds"
+        for name in options:
+            setattr(self.service, name, options[name])
+        self.transport = Transport()
+        self.service._open_transport = self.open
+        self.source = Source(image("new"))
+        self.said = []
+        self.service._say = self.said.append
+        assert ota_service_init(self.service) == 0
+
+    def open(self):
+        from ota.report import Report
+
+        self.service._transport = self.transport
+        self.service._report = Report(self.transport)
+
+    def tell(self, data):
+        """Delivers a message and polls once; returns the refusal's code."""
+        self.service.last_error = 0
+        self.service._receive(data)
+        self.service.poll()
+        return self.service.last_error
+
+    def update(self, name="new", data=None):
+        """Tells of an artifact; its bytes come from self.source."""
+        code = self.tell(payload(data or fields(name)))
+        if self.service.updating:
+            self.service._update._source = self.source
+        return code
+
+    def finish(self):
+        """Polls until the update ends; True if the board restarted."""
+        for _ in range(5000):
+            try:
+                if not self.service.poll():
+                    return False
+            except Reset:
+                return True
+        raise AssertionError("no end")
+
+    @property
+    def slot(self):
+        return self.board.slot(1)
+
+    def steps(self):
+        return [step for step, desc in self.transport.reports]
+
+
+def begun(**options):
+    """A bench with an update accepted but nothing fetched: its first step needs a source."""
+    bench = Bench(**options)
+    advance, bench.service._advance = bench.service._advance, lambda: None
+    assert bench.update() == 0 and bench.service.updating
+    bench.service._advance = advance
+    return bench
+
+
+def test_good_update_is_fetched_committed_and_restarted_into():
+    bench = begun()
+    assert bench.finish()
+    assert bench.slot.complete and bench.slot.sequence == 2
+    assert bench.steps()[-1] == 100 and not bench.transport.connected
+
+
+def test_percent_grows_from_one_to_ninety_nine_in_steps_of_five_or_more():
+    bench = begun()
+    done = []
+    bench.service.progress_cb = lambda n, total: done.append((n, total))
+    bench.finish()
+    steps = bench.steps()
+    assert steps[-2:] == [99, 100] and steps == sorted(steps) and len(set(steps)) == len(steps)
+    assert done[-1] == (len(image("new")),) * 2
+
+
+def test_version_is_read_from_the_running_image_with_its_build():
+    bench = Bench()
+    assert bench.service.ota_ver == "1.0.0"
+    assert bench.service.sys_ver.startswith("micropython-")
+
+
+def test_refusal_is_reported_with_code_and_words():
+    bench = Bench()
+    assert bench.tell(b"{") == 1020
+    assert bench.transport.reports == [(-1, "1020 message is not JSON")]
+    assert bench.said == ["refused: message is not JSON (1020)"]
+
+
+def test_each_bad_message_leaves_poll_as_a_report_and_nothing_else():
+    bench = Bench()
+    bad = [b"", b"\0", b"\xff\xfe", b"[" * 2000, b'{"data":"\xff"}', b"{" * 2048, b"x" * 2049, b'{[1]:2}', b"{}:1", b"null", b'{"a":-}']
+    bad += [b'{"data":' + text + b"}" for text in (b"1", b"[]", b'"x"', b"null", b'{"size":1e999}', b'{"url":{}}')]
+    bad += [payload(dict(fields(), size=10**400)), payload(dict(fields(), version="9" * 64, size=True))]
+    for data in bad:
+        assert bench.tell(data) in (1020, 1021, 1022, 1027), data
+        assert not bench.service.updating
+    assert len(bench.transport.reports) == len(bad)
+
+
+def test_huge_version_number_is_a_number():
+    bench = begun()
+    bench.finish()
+    bench = Bench()
+    assert bench.tell(payload(dict(fields(), version="9" * 64, digestsign="AAAA"))) == 1025
+
+
+def test_echo_and_empty_data_are_no_news():
+    bench = Bench()
+    assert bench.tell(b'{"id":0,"params":{"version":"1.0.0"}}') == 0
+    assert bench.tell(payload({})) == 0
+    assert bench.transport.reports == []
+
+
+def test_rules_are_asked_before_a_byte_is_fetched():
+    cases = (
+        (dict(url=PLAIN), 1026),
+        (dict(size=1 << 30), 1027),
+        (dict(version="1.0.0"), 1010),
+        (dict(signMethod="MD5", sign="00" * 16), 1023),
+        (dict(digestsign=base64(file("foreign.sha256.sig"))), 1025),
+        (dict(isDiff=2), 1022),
+    )
+    for changes, code in cases:
+        bench = Bench()
+        operations = bench.board.chip.operations
+        data = fields()
+        data.update(changes)
+        assert bench.tell(payload(data)) == code
+        assert not bench.service.updating and bench.board.chip.operations == operations
+
+
+def test_missing_digestsign_is_refused_by_default():
+    data = fields()
+    del data["digestsign"]
+    assert Bench().tell(payload(data)) == 1024
+
+
+def test_application_can_decline():
+    asked = []
+
+    def decline(notice):
+        asked.append(notice.version)
+        return False
+
+    bench = Bench(accept_cb=decline)
+    assert bench.update() == 1028 and asked == ["1.1.0"]
+    assert not bench.service.updating
+
+
+def test_application_is_not_asked_about_what_is_refused():
+    bench = Bench(accept_cb=lambda notice: 1 // 0)
+    assert bench.update(data=dict(fields(), url=PLAIN)) == 1026
+
+
+def test_another_update_meanwhile_is_refused_and_the_same_ignored():
+    bench = begun()
+    assert bench.tell(payload(fields())) == 0 and bench.transport.reports == []
+    assert bench.tell(payload(fields("foreign"))) == 1029
+    assert bench.finish() and bench.slot.complete
+
+
+def test_unconfirmed_image_takes_no_update():
+    assert Bench(confirmed=False).update() == 1030
+
+
+def test_bytes_that_will_never_be_right_are_not_fetched_again():
+    for name, code in (("foreign", 1006), ("other_product", 1008), ("low_counter", 1009), ("patch", 1002)):
+        bench = Bench()
+        bench.service._advance = lambda: None
+        assert bench.update(name) == 0
+        del bench.service._advance
+        bench.source.data = image(name)
+        assert not bench.finish() and bench.service.last_error == code
+        assert bench.slot.rejected and bench.slot.reason == code and not bench.slot.unreported
+        assert bench.update(name) == 1031
+        assert bench.steps()[-2:] == [-3, -1]
+
+
+def test_lost_connection_is_reported_and_the_fetch_resumes_when_told_again():
+    bench = begun()
+    bench.source.drops = [9000] + [0] * 20
+    assert not bench.finish() and bench.service.last_error == 1043
+    assert not bench.slot.rejected and bench.slot.progress == 8192
+    bench.source.drops = []
+    advance, bench.service._advance = bench.service._advance, lambda: None
+    assert bench.update() == 0
+    assert bench.said[-1] == "fetch resumes at 8192"
+    bench.service._advance = advance
+    assert bench.finish() and bench.slot.complete
+
+
+def test_failing_flash_leaves_poll_as_a_report():
+    bench = begun()
+    bench.service.poll()
+    bench.board.chip.broken = True
+    assert not bench.finish()
+    assert bench.service.last_error == 1060 and bench.steps()[-1] == -4
+
+
+def test_rejection_that_cannot_be_written_is_a_report_too():
+    bench = Bench()
+    bench.service._advance = lambda: None
+    bench.update("foreign")
+    del bench.service._advance
+    bench.source.data = image("foreign")
+    bench.service._inactive.reject = fail
+    assert not bench.finish() and bench.service.last_error == 1061
+    assert [desc[:4] for step, desc in bench.transport.reports if step < 0] == ["1006", "1061"]
+
+
+def fail(*args):
+    raise OSError(1061, "")
+
+
+def test_memory_error_rises_and_is_not_taken_for_success():
+    bench = begun()
+
+    def short(buf):
+        raise MemoryError
+
+    bench.service.poll()
+    bench.source.readinto = short
+    try:
+        bench.finish()
+        assert False
+    except MemoryError:
+        pass
+    assert not bench.service.updating and not bench.slot.complete
+    assert bench.finish() is False and 100 not in bench.steps()
+
+
+def test_interrupt_in_an_update_ends_it_and_the_next_message_resumes():
+    bench = begun()
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    bench.service.progress_cb = interrupt
+    try:
+        bench.finish()
+        assert False
+    except KeyboardInterrupt:
+        pass
+    assert not bench.service.updating and bench.slot.progress == 4096
+
+
+def test_memory_error_in_a_message_rises():
+    bench = Bench()
+    parse = service.message.parse
+    service.message.parse = no_memory
+    try:
+        bench.tell(b"{}")
+        assert False
+    except MemoryError:
+        pass
+    finally:
+        service.message.parse = parse
+
+
+def no_memory(*args):
+    raise MemoryError
+
+
+def test_connection_informs_and_confirms_the_trial():
+    bench = Bench(confirmed=False)
+    assert bench.service.in_trial
+    bench.service._connected()
+    assert bench.transport.informed == ["1.0.0"]
+    assert not bench.service.in_trial
+    slot = bench.board.slot(0)
+    assert slot.confirmed and slot.counter == 5 and slot.sequence == 1
+
+
+def test_trial_is_not_confirmed_when_the_inform_was_not_sent_or_the_application_does_it():
+    bench = Bench(confirmed=False)
+    bench.transport.online = False
+    bench.service._connected()
+    assert bench.service.in_trial
+    bench = Bench(confirmed=False, auto_confirm=False)
+    bench.service._connected()
+    assert bench.service.in_trial
+    bench.service.confirm()
+    assert not bench.service.in_trial
+    operations = bench.board.chip.operations
+    bench.service.confirm()
+    assert bench.board.chip.operations == operations
+
+
+def test_confirm_that_cannot_be_written_is_reported_and_tried_again():
+    bench = Bench(confirmed=False)
+    bench.board.chip.broken = True
+    bench.service._connected()
+    assert bench.service.in_trial and bench.service.last_error == 1060
+    bench.board.chip.broken = False
+    bench.service._connected()
+    assert not bench.service.in_trial
+
+
+def test_trial_that_nobody_confirms_ends_in_a_reset():
+    bench = Bench(confirmed=False, auto_confirm=False, trial_timeout_s=60)
+    bench.service.poll()
+    clock.now += 61000
+    try:
+        bench.service.poll()
+        assert False
+    except Reset:
+        pass
+    bench.service.confirm()
+    assert bench.service.poll() is False
+
+
+def test_rollback_is_reported_once_by_the_image_that_returned():
+    board = Board()
+    slot = board.slot(1)
+    slot.begin(IMAGE, 100, b"digest")
+    slot.commit(2, 6)
+    slot.reject(1090)
+    bench = Bench(board)
+    bench.transport.online = False
+    bench.service._connected()
+    bench.transport.online = True
+    bench.service._connected()
+    bench.service._connected()
+    assert bench.transport.reports == [(-1, "1090 not confirmed in its trials")]
+
+
+def test_rollback_goes_to_the_confirmed_slot_only():
+    bench = Bench()
+    assert code_of(bench.service.rollback) == 1091
+    bench = Bench(confirmed=False)
+    assert code_of(bench.service.rollback) == 1091
+    slot = bench.slot
+    slot.begin(IMAGE, 100, b"digest")
+    slot.commit(1, 5)
+    slot.confirm()
+    bench = Bench(bench.board)
+    try:
+        bench.service.rollback()
+        assert False
+    except Reset:
+        pass
+    assert bench.board.slot(0).reason == 1091
+
+
+def test_protocols_that_are_not_there_are_misuse():
+    for options in (dict(dl_protcol=DOWNLOAD_COAP), dict(sign_type=9)):
+        try:
+            Bench(**options)
+            assert False
+        except ValueError:
+            pass
+    lone = OtaService(Board(), Config())
+    lone.trans_protcol = COAP
+    try:
+        ota_service_init(lone)
+        assert False
+    except ValueError:
+        assert not lone.inited
+
+
+def test_wrong_order_of_calls_is_misuse():
+    bench = Bench()
+    for action in (bench.service.init, OtaService(Board(), Config()).poll, OtaService(Board(), Config()).deinit):
+        try:
+            action()
+            assert False
+        except RuntimeError:
+            pass
+
+
+def test_deinit_drops_the_update_and_the_next_init_resumes_it():
+    bench = begun()
+    for _ in range(30):
+        bench.service.poll()
+    assert bench.slot.progress > 0
+    assert ota_service_deinit(bench.service) == 0
+    assert bench.source.closed == 1 and not bench.transport.connected and not bench.service.inited
+    assert ota_service_init(bench.service) == 0
+    assert bench.slot.progress > 0 and not bench.service.updating
+
+
+def test_status_is_one_line():
+    bench = Bench()
+    assert bench.service.status() == "1.0.0 confirmed, idle, connected"
+    assert "updating, 0 %" in begun().service.status()
+    bench = Bench(confirmed=False)
+    bench.transport.connected = False
+    assert bench.service.status() == "1.0.0 trial, idle, not connected"
+
+
+def test_every_poll_feeds_the_watchdog():
+    bench = begun()
+    fed = bench.board.fed
+    for i in range(10):
+        bench.service.poll()
+    assert bench.board.fed == fed + 10
+
+
+def test_init_mends_the_running_slot():
+    board = Board(confirmed=False)
+    slot = board.slot(0)
+    slot._append_complete(4, 5, 1)
+    slot._append(ord("Y"), 0, 0, bytes(6), 1)
+    Bench(board)
+    slot = board.slot(0)
+    assert (slot._complete, slot._confirmed, slot.sequence) == (2, 2, 4)
+
+
+def test_md5_with_its_signature_is_fetched_where_it_is_named():
+    import hashlib
+
+    data = dict(fields(), signMethod="Md5", sign=hex_of(hashlib.md5(image("new")).digest()), digestsign=base64(file("new.md5.sig")))
+    bench = Bench(sign_type=SIGN_MD5)
+    bench.service._advance = lambda: None
+    assert bench.update(data=data) == 0
+    del bench.service._advance
+    assert bench.finish() and bench.slot.complete
+    assert Bench(sign_type=SIGN_SHA256).update(data=data) == 1023

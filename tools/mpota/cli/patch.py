@@ -1,0 +1,52 @@
+"""mpota patch."""
+# SPDX-License-Identifier: MIT
+
+import click
+
+from mpota import patching, storage
+from mpota.cli.common import json_option, print_facts, print_json
+
+
+@click.group()
+def patch():
+    """Makes, applies and shows patches between any two files."""
+
+
+@patch.command()
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
+@click.argument("out", type=click.Path())
+@click.option("--arch", type=click.Choice(["auto", "xtensa", "thumb", "arm", "x86-64", "raw"]), default="auto", show_default=True)
+@click.option("--state", default=16384, show_default=True, help="Bytes of memory that the decoder has.")
+@json_option
+def make(old, new, out, arch, state, as_json):
+    """Makes the patch OUT that turns OLD into NEW."""
+    after = storage.read(new)
+    made = patching.make(storage.read(old), after, arch, state)
+    storage.write(out, made)
+    facts = patching.info(made, out)
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(f"{out}: {len(made)} bytes, {100 * len(made) / max(len(after), 1):.1f} % of {new}, decoder state {facts['state_bytes']}")
+
+
+@patch.command()
+@click.argument("old", type=click.Path())
+@click.argument("patch_path", metavar="PATCH", type=click.Path())
+@click.argument("out", type=click.Path())
+def apply(old, patch_path, out):
+    """Turns OLD into OUT by PATCH, bare or signed; the result's hash is checked."""
+    bare = patching.unwrap(storage.read(patch_path), patch_path)
+    new = patching.apply(storage.read(old), bare, patch_path)
+    storage.write(out, new)
+    click.echo(f"{out}: {len(new)} bytes, hash is right")
+
+
+@patch.command()
+@click.argument("patch_path", metavar="PATCH", type=click.Path())
+@json_option
+def info(patch_path, as_json):
+    """Shows what PATCH says of itself."""
+    facts = patching.info(storage.read(patch_path), patch_path)
+    print_json(facts) if as_json else print_facts(facts)

@@ -1,0 +1,213 @@
+// What the images are: architecture, load address, windows, and where they hold addresses.
+// SPDX-License-Identifier: MIT
+#include "encoder.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+namespace {
+
+using State = std::vector<uint32_t>;
+
+patch_state *scan_state(State &memory, const ota_patch_info &info, uint32_t size) {
+    memory.assign(sizeof(patch_state) / 4 + 1, 0);
+    auto *s = reinterpret_cast<patch_state *>(memory.data());
+    s->info = info;
+    s->info.model = 0;
+    s->info.old_size = s->info.new_size = size;
+    patch_layout(s);
+    return s;
+}
+
+bool starts_function(const uint8_t *b, uint8_t arch) {
+    switch (arch) {
+    case OTA_PATCH_XTENSA:
+        return b[0] == 0x12 && b[1] == 0xc1;
+    case OTA_PATCH_THUMB:
+        return b[1] == 0xb5 || (b[0] == 0x2d && b[1] == 0xe9);
+    case OTA_PATCH_ARM:
+        return b[2] == 0x2d && b[3] == 0xe9;
+    default:
+        return (b[0] == 0xf3 && b[1] == 0x0f && b[2] == 0x1e) || b[0] == 0x55 || b[0] == 0x53 || (b[0] == 0x41 && (b[1] & 0xf8) == 0x50);
+    }
+}
+
+// How many calls go to what looks like a function, if that is a fair share of all.
+uint32_t call_score(const Bytes &image, uint8_t arch) {
+    ota_patch_info info = {};
+    info.arch = arch;
+    info.region_shift = 9;
+    uint32_t good = 0, all = 0, n = (uint32_t)image.size();
+    Sites sites = find_sites(image, info);
+    for (uint32_t i = 0; i + 4 <= n; i++) {
+        if (sites.type[i] == PATCH_CALL && sites.target[i] + 4 <= n) {
+            all++;
+            good += starts_function(&image[sites.target[i]], arch);
+        }
+    }
+    return good * 8 > all ? good : 0;
+}
+
+void add_window(ota_patch_info &info, uint32_t start, uint32_t size) {
+    if (info.windows < OTA_PATCH_WINDOWS) {
+        info.window[info.windows++] = {start, size};
+    }
+}
+
+// RAM: neighbouring blocks of 64 KiB that many words point into.
+void add_ram(const Bytes &image, ota_patch_info &info) {
+    std::map<uint32_t, uint32_t> blocks;
+    for (size_t i = 0; i + 4 <= image.size(); i += 4) {
+        uint32_t w = ota_get_le32(&image[i]);
+        if (w >> 19 == 0x10000000u >> 19 || w >> 19 == 0x20000000u >> 19 || (info.arch == OTA_PATCH_ARM && w >> 20 == 4)) {
+            blocks[w >> 16]++;
+        }
+    }
+    uint32_t floor = (uint32_t)(image.size() >> 12) + 16;
+    for (auto i = blocks.begin(); i != blocks.end();) {
+        uint32_t first = i->first, n = 0;
+        while (i != blocks.end() && i->first == first + n && i->second >= floor) {
+            n++;
+            ++i;
+        }
+        if (n) {
+            add_window(info, first << 16, std::min(n, 16u) << 16);
+        } else {
+            ++i;
+        }
+    }
+}
+
+// The load address that makes most words point at functions.
+uint32_t vote_base(const Bytes &image, uint8_t arch, uint32_t low, uint32_t span) {
+    std::vector<uint32_t> functions, words, votes(span / 4);
+    uint32_t n = (uint32_t)image.size(), best = 0;
+    for (uint32_t i = 0; i + 4 <= n; i += arch == OTA_PATCH_THUMB ? 2 : 4) {
+        if (starts_function(&image[i], arch)) {
+            functions.push_back(i);
+        }
+    }
+    for (uint32_t i = 0; i + 4 <= n; i += 4) {
+        uint32_t w = ota_get_le32(&image[i]);
+        if (w - low < span + n && (arch != OTA_PATCH_THUMB || w & 1)) {
+            words.push_back(w & ~1u);
+        }
+    }
+    size_t step = functions.size() * words.size() / 40000000 + 1;
+    for (size_t i = 0; i < words.size(); i += step) {
+        for (uint32_t f : functions) {
+            uint32_t base = words[i] - f - low;
+            if (base < span && !(base & 3)) {
+                votes[base / 4]++;
+            }
+        }
+    }
+    for (uint32_t i = 1; i < votes.size(); i++) {
+        if (votes[i] > votes[best]) {
+            best = i;
+        }
+    }
+    return votes.empty() || votes[best] < 8 ? low : low + best * 4;
+}
+
+// The megabyte that most words point into, among those where flash can be.
+uint32_t flash_megabyte(const Bytes &image) {
+    std::map<uint32_t, uint32_t> count;
+    for (size_t i = 0; i + 4 <= image.size(); i += 4) {
+        uint32_t w = ota_get_le32(&image[i]);
+        if (w & 1 && w >> 16 && w < 0x10000000u) {
+            count[w >> 20]++;
+        }
+    }
+    uint32_t best = 0;
+    for (auto &c : count) {
+        if (c.second > count[best]) {
+            best = c.first;
+        }
+    }
+    return best << 20;
+}
+
+} // namespace
+
+uint8_t guess_arch(const Bytes &image) {
+    uint8_t best = OTA_PATCH_RAW;
+    uint32_t most = 15;
+    for (uint8_t arch = OTA_PATCH_XTENSA; arch < OTA_PATCH_ARCHS; arch++) {
+        uint32_t score = call_score(image, arch);
+        if (score > most) {
+            most = score;
+            best = arch;
+        }
+    }
+    return best;
+}
+
+void guess_windows(const Bytes &image, ota_patch_info &info) {
+    info.base = 0;
+    info.windows = 0;
+    switch (info.arch) {
+    case OTA_PATCH_XTENSA:
+        info.base = vote_base(image, info.arch, 0x40200000u - 0x2000u, 0x102000u);
+        add_window(info, 0x3ffe8000u, 0x18000u);
+        add_window(info, 0x40100000u, 0x8000u);
+        break;
+    case OTA_PATCH_THUMB:
+        info.base = vote_base(image, info.arch, flash_megabyte(image) - 0x2000u, 0x102000u);
+        add_ram(image, info);
+        break;
+    case OTA_PATCH_ARM:
+        info.base = vote_base(image, info.arch, 0u - 0x2000u, 0x102000u);
+        add_ram(image, info);
+        break;
+    default:
+        break;
+    }
+}
+
+Sites find_sites(const Bytes &image, const ota_patch_info &info) {
+    uint32_t n = (uint32_t)image.size();
+    Sites r = {Bytes(n + 8, PATCH_NO_SITE), Bytes(n + 8, 1), std::vector<uint32_t>(n + 8)};
+    State memory;
+    patch_state *s = scan_state(memory, info, n);
+    for (uint32_t i = 0; i + 4 <= n;) {
+        patch_site site;
+        s->new_pos = s->old_pos = i;
+        uint32_t size = 1;
+        if (patch_find(s, &site, &image[i])) {
+            r.type[i] = site.type;
+            r.size[i] = site.size;
+            r.target[i] = site.target;
+            size = site.size;
+        }
+        for (; size; size--) {
+            s->item_end = 0;
+            patch_emit(s, image[i++]);
+        }
+    }
+    return r;
+}
+
+// A copy of the image that differs from another build's less: addresses are blotted out.
+Bytes without_addresses(const Bytes &image, const Sites &sites) {
+    Bytes r = image;
+    for (uint32_t i = 0; i + 4 <= image.size(); i++) {
+        switch (sites.type[i]) {
+        case PATCH_WORD:
+            memcpy(&r[i], "\x77\x53\x11\xf1", 4);
+            break;
+        case PATCH_CALL:
+            r[i] = sites.size[i] == 3 ? 5 : 0x5a;
+            memset(&r[i + 1], 0x5a, sites.size[i] - 1u);
+            break;
+        case PATCH_LOAD:
+            memset(&r[i + 1], 0xa5, 2);
+            break;
+        default:
+            break;
+        }
+    }
+    return r;
+}

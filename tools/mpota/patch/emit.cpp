@@ -1,0 +1,207 @@
+// The coder that encodes, and the answers that lead the model through the new image.
+// SPDX-License-Identifier: MIT
+#include "encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <cstdlib>
+
+namespace {
+
+// Range encoder with carry, the mirror of patch_code in the decoder.
+class RangeEncoder {
+  public:
+    void code(uint32_t p, bool bit) {
+        uint32_t bound = (range >> 16) * p;
+        if (bit) {
+            range = bound;
+        } else {
+            low += bound;
+            range -= bound;
+        }
+        while (range < 1u << 24) {
+            range <<= 8;
+            shift();
+        }
+    }
+
+    // The shortest number inside the last interval; zero bytes at its end are left off, as far as the decoder allows.
+    Bytes finish() {
+        for (int bits = 32; bits >= 0; bits -= 8) {
+            uint64_t mask = (1ull << bits) - 1, v = (low + mask) & ~mask;
+            if (v - low < range) {
+                low = v;
+                break;
+            }
+        }
+        size_t written = out.size() + (begun ? 1 : 0) + pending;
+        for (int i = 0; i < 5; i++) {
+            shift();
+        }
+        // The decoder has read 4 bytes ahead of `written`.
+        while (!out.empty() && out.back() == 0 && out.size() > written) {
+            out.pop_back();
+        }
+        return out;
+    }
+
+  private:
+    void shift() {
+        if (low < 0xff000000u || low >> 32) {
+            uint8_t carry = (uint8_t)(low >> 32);
+            if (begun) {
+                out.push_back((uint8_t)(cache + carry));
+            }
+            begun = true;
+            for (; pending; pending--) {
+                out.push_back((uint8_t)(0xff + carry));
+            }
+            cache = (uint8_t)(low >> 24);
+        } else {
+            pending++;
+        }
+        low = (low & 0xffffff) << 8;
+    }
+
+    Bytes out;
+    uint64_t low = 0;
+    uint32_t range = 0xffffffffu;
+    uint64_t pending = 0;
+    uint8_t cache = 0;
+    bool begun = false;
+};
+
+struct Encoder {
+    const Job &job;
+    const std::vector<Copy> &copies;
+    std::vector<float> *cost;
+    patch_state *state;
+    RangeEncoder coder;
+    size_t next = 0;
+    uint32_t copy_end = 0;
+    bool byte_asked = false;
+
+    uint32_t answer(patch_question q, const void *p, uint32_t n);
+    uint32_t shift_of(const patch_guess &g) const;
+    uint32_t half_of(const patch_guess &g) const;
+    bool starts();
+};
+
+bool Encoder::starts() {
+    uint32_t at = state->new_pos;
+    while (next < copies.size() && copies[next].to + copies[next].size <= at) {
+        next++;
+    }
+    return next < copies.size() && copies[next].to <= at;
+}
+
+// The displacement that turns the site's old bytes into the new ones.
+uint32_t Encoder::shift_of(const patch_guess &g) const {
+    uint32_t at = state->new_pos;
+    const uint8_t *b = &job.new_image[at];
+    const struct patch_arch *arch = ::patch_arch(state);
+    if (g.site->type == PATCH_WORD) {
+        uint32_t w = ota_get_le32(b);
+        bool inside = w - state->info.base < state->info.new_size || patch_region(state, w) >= 0;
+        return inside ? w - g.site->target : PATCH_NO_SHIFT;
+    }
+    patch_site site;
+    uint8_t placed[4];
+    memcpy(placed, g.old, 4);
+    if (!arch->find(state, &site, b, state->info.base + at) || site.type != g.site->type ||
+        !arch->place(g.site, placed, state->info.base + at, site.target) || memcmp(placed, b, site.size)) {
+        return PATCH_NO_SHIFT;
+    }
+    return site.target - g.site->target;
+}
+
+// The number in the new image that the site's one turned into.
+uint32_t Encoder::half_of(const patch_guess &g) const {
+    uint32_t at = state->new_pos, value;
+    const uint8_t *b = &job.new_image[at];
+    if (at >= copy_end) {
+        return PATCH_NO_SHIFT;
+    }
+    if (g.site->type == PATCH_HALF) {
+        value = ota_get_le16(b);
+        return abs((int)value - (int)g.site->target) < 256 ? value : PATCH_NO_SHIFT;
+    }
+    const struct patch_arch *arch = ::patch_arch(state);
+    uint8_t loaded[4];
+    memcpy(loaded, g.old, 4);
+    if (arch->constant(state, b, &value) != g.site->size) {
+        return PATCH_NO_SHIFT;
+    }
+    arch->load(loaded, value);
+    return memcmp(loaded, b, g.site->size) ? PATCH_NO_SHIFT : value;
+}
+
+uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
+    uint32_t at = state->new_pos;
+    byte_asked = false;
+    switch (q) {
+    case PATCH_ASK_EQUAL:
+        return at < copy_end && at + n <= job.new_image.size() && !memcmp(&job.new_image[at], p, n);
+    case PATCH_ASK_BYTE:
+        byte_asked = state->copying;
+        return job.new_image[at];
+    case PATCH_ASK_START:
+        return starts();
+    case PATCH_ASK_OLD:
+        copy_end = copies[next].to + copies[next].size;
+        return copies[next].from + (at - copies[next].to);
+    case PATCH_ASK_REACH: {
+        uint32_t k = 0;
+        while (k < 15 && copy_end - at >= 256u << k) {
+            k++;
+        }
+        return k;
+    }
+    case PATCH_ASK_END:
+        return at >= copy_end;
+    case PATCH_ASK_HALF:
+        return half_of(*static_cast<const patch_guess *>(p));
+    default:
+        return shift_of(*static_cast<const patch_guess *>(p));
+    }
+}
+
+int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
+    memcpy(buf, static_cast<Encoder *>(ctx)->job.old_image.data() + offset, n);
+    return 0;
+}
+
+} // namespace
+
+extern "C" int patch_code(patch_state *, const ota_patch_io *io, uint32_t p, int want) {
+    auto *e = static_cast<Encoder *>(io->ctx);
+    if (e->byte_asked && e->cost) {
+        (*e->cost)[e->state->new_pos] -= (float)std::log2(want ? p / 65536.0 : 1 - p / 65536.0);
+    }
+    e->coder.code(p, want != 0);
+    return want != 0;
+}
+
+extern "C" uint32_t patch_ask(const ota_patch_io *io, patch_question q, const void *p, uint32_t n) {
+    return static_cast<Encoder *>(io->ctx)->answer(q, p, n);
+}
+
+Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost) {
+    std::vector<uint32_t> memory(job.info.state_bytes / 4 + 1);
+    auto *s = reinterpret_cast<patch_state *>(memory.data());
+    s->info = job.info;
+    patch_layout(s);
+    patch_model_init(s);
+    Encoder e = {job, copies, cost, s, {}};
+    if (cost) {
+        cost->assign(job.new_image.size() + 8, 0);
+    }
+    ota_patch_io io = {&e, read_old};
+    while (s->new_pos < job.new_image.size()) {
+        if (patch_step(s, &io) < 0) {
+            return {};
+        }
+    }
+    return e.coder.finish();
+}

@@ -1,0 +1,79 @@
+// The parts of the patch encoder. The model is the decoder's own source, compiled with a coder that encodes.
+// SPDX-License-Identifier: MIT
+#ifndef MPOTA_PATCH_ENCODER_H
+#define MPOTA_PATCH_ENCODER_H
+
+#include <cstdint>
+#include <vector>
+
+extern "C" {
+#include "patch_coder.h"
+}
+
+using Bytes = std::vector<uint8_t>;
+
+struct Copy {
+    uint32_t to, from, size;
+};
+
+// What every part needs to know of the job.
+struct Job {
+    Bytes old_image, new_image;
+    ota_patch_info info;
+};
+
+// Where an image holds addresses, by the decoder's own rules.
+struct Sites {
+    std::vector<uint8_t> type, size; // PATCH_NO_SITE where none starts
+    std::vector<uint32_t> target;
+};
+
+// A diagonal (new offset less old offset) on which the images roughly agree from `at` to `end`.
+struct Seed {
+    uint32_t at, end;
+    int32_t diagonal;
+    uint32_t weight; // how well they agree
+};
+
+// analyse.cpp
+uint8_t guess_arch(const Bytes &image);
+void guess_windows(const Bytes &image, ota_patch_info &info);
+Sites find_sites(const Bytes &image, const ota_patch_info &info);
+Bytes without_addresses(const Bytes &image, const Sites &sites);
+
+// seeds.cpp
+std::vector<Seed> find_seeds(const Bytes &old_image, const Bytes &new_image, uint32_t shortest);
+void add_pointer_seeds(std::vector<Seed> &seeds, const Job &job, const Sites &old_sites, const Sites &new_sites);
+
+// choose.cpp: the cheapest copies under a model of the code's cost that is refined by what encoding them cost
+class Chooser {
+  public:
+    Chooser(const Job &job, const Sites &old_sites, const Sites &new_sites, const std::vector<Seed> &seeds);
+    std::vector<Copy> choose();
+    void learn(const std::vector<Copy> &copies, const std::vector<float> &cost);
+
+  private:
+    struct Path;
+    struct Run;
+    double site_cost(Path &path, uint32_t from, uint32_t to) const;
+    double step_cost(Path &path, uint32_t from, uint32_t to) const;
+    int32_t region(uint32_t address) const;
+    void begin(Run &run, uint32_t at, const Seed &seed) const;
+    double start_cost(const Run &run, int32_t diagonal) const;
+    void leave(Run &run, uint32_t at) const;
+    void advance(Run &run, uint32_t at) const;
+    void learn_displacements(const std::vector<Copy> &copies);
+
+    const Job &job;
+    const Sites &old_sites, &new_sites;
+    const std::vector<Seed> &seeds;
+    ota_patch_info fine; // regions as this cost model knows them
+    std::vector<std::vector<int32_t>> known;
+    std::vector<float> substitution;
+    bool learned = false;
+};
+
+// emit.cpp: codes the new image as these copies and literals. `cost` gets the bits of each substituted byte.
+Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost);
+
+#endif

@@ -1,0 +1,60 @@
+"""Patches as artifacts: made between signed images, wrapped and signed like one (SPEC.md, sections 1 and 3)."""
+# SPDX-License-Identifier: MIT
+
+import hashlib
+
+from mpota import image, patch, signing, storage
+from mpota.errors import ToolError
+
+WORTH = 2 / 3  # of the image's size; above it the image itself is sent
+HEADER_BYTES = 32
+
+
+def make(old, new, arch="auto", state=16384):
+    """The bare patch from one file's bytes to another's."""
+    try:
+        return patch.make(old, new, arch, state)
+    except ValueError as error:
+        raise ToolError("patch", str(error)) from error
+
+
+def apply(old, data, path):
+    """The new file's bytes."""
+    try:
+        return patch.apply(old, data)
+    except patch.PatchError as error:
+        raise ToolError(path, str(error)) from error
+
+
+def info(data, path):
+    """What a bare or wrapped patch says of itself."""
+    try:
+        return patch.info(unwrap(data, path))
+    except patch.PatchError as error:
+        raise ToolError(path, str(error)) from error
+
+
+def unwrap(data, path):
+    """The bare patch in an artifact, or the bytes themselves if they are none."""
+    if data[:4] != image.MAGIC.to_bytes(4, "little"):
+        return data
+    parsed = image.parse(data, path)
+    return data[parsed.header_size : parsed.header_size + parsed.payload_size]
+
+
+def wrap(bare, result, key):
+    """The artifact: header and TLVs of the image that results, flagged as not bootable, signed by the image key."""
+    return signing.wrap_patch(bare, result, key, HEADER_BYTES)
+
+
+def for_base(folder, old_path, new_path, key, state):
+    """The artifact from one image file to another, made once and kept in `folder`; None if it does not pay."""
+    old, new = storage.read(old_path), storage.read(new_path)
+    result = image.parse(new, new_path)
+    words = (hashlib.sha256(old).hexdigest()[:24], hashlib.sha256(new).hexdigest()[:24], f"{state}")
+    kept = folder / f"{'-'.join(words)}.patch"
+    if not kept.exists():
+        storage.make_folder(folder)
+        storage.write(kept, make(old, new, state=state))
+    artifact = wrap(storage.read(kept), result, key)
+    return artifact if len(artifact) < WORTH * len(new) else None
