@@ -88,15 +88,15 @@ def test_image_that_does_not_work_has_three_trials_and_one_report(server, firmwa
         lamp.expect(f"{app}: started$")
         lamp.expect("image died of signal 11$" if app == "crash" else "second boot: watchdog$")
     lamp.expect("second boot: slot A, confirmed$")
-    server.wait_event(lamp.name, "1.1.0 failed")
-    assert marks(lamp, 1).endswith("TTTXXR")
+    server.wait_event(lamp.name, "-1 1090")
+    lamp.wait_for_marks(BOARD.slots[1], "SSP+CCTTTXXR")
     row = server.status(lamp.name)
     assert (row["version"], row["state"]) == ("1.0.0", "failed") and row["desc"].startswith("1090"), row
     lamp.type("reboot")
     lamp.expect("second boot: slot A, confirmed$")
     server.push(firmware.image("1.1.0", app), lamp)
     lamp.expect(r"refused: artifact was rejected before \(1031\)$")
-    server.wait_event(lamp.name, "-1 1031")
+    server.wait_event(lamp.name, r"1\.1\.0 failed: 1031")
     events = server.events(lamp.name)
     assert len([event for event in events if "-1 1090" in event]) == 1, events
     assert not [event for event in events if event.endswith(" updated")], events
@@ -106,7 +106,7 @@ def test_rollback_in_a_trial_returns_and_is_reported_once(server, firmware, new_
     lamp = on_trial(server, firmware, new_lamp)
     lamp.type("ota rollback")
     lamp.expect("second boot: slot A, confirmed$")
-    server.wait_event(lamp.name, "1.1.0 failed")
+    server.wait_event(lamp.name, "-1 1091")
     row = server.status(lamp.name)
     assert (row["version"], row["state"]) == ("1.0.0", "failed") and row["desc"].startswith("1091"), row
     assert len([event for event in server.events(lamp.name) if "-1 1091" in event]) == 1
