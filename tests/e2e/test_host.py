@@ -17,11 +17,9 @@ def test_two_boards_fetch_at_the_same_time(server, firmware, new_lamp):
     half = image.stat().st_size // 2
     https = server.links["https"]
     lamps = new_lamp(), new_lamp()
-    https.forget()
-    https.hold_after(half)
-    server.push(image, lamps[0], "--device", lamps[1].name)
-    wait_until(lambda: https.received == [half, half], 30, lambda: https.received)
-    https.hold_after(None)
+    with https.held(half):
+        server.push(image, lamps[0], "--device", lamps[1].name)
+        wait_until(lambda: https.received == [half, half], 30, lambda: https.received)
     for lamp in lamps:
         lamp.expect(r"confirmed 1\.1\.0$")
         server.wait_event(lamp.name, r"1\.1\.0 updated")

@@ -1,7 +1,6 @@
 """Whole updates on real boards: the good way, and every way back."""
 # SPDX-License-Identifier: MIT
 
-import contextlib
 import re
 import time
 
@@ -56,6 +55,14 @@ def test_one_update_follows_another_on_the_same_board(server, firmware, new_lamp
     lamp.type("reboot")
     lamp.expect("slot A, confirmed$")
     assert server.status(lamp.name)["version"] == "1.2.0"
+
+
+def test_ctrl_c_leaves_the_prompt_to_python(new_lamp):
+    lamp = new_lamp()
+    lamp.interrupt()
+    lamp.expect("^left to Python$")
+    lamp.type("print(6 * 7)")
+    lamp.expect("^42$")
 
 
 def test_update_over_plain_mqtt_and_http(server, firmware, new_lamp):
@@ -147,7 +154,7 @@ def test_board_killed_in_mid_fetch_resumes_from_its_mark(server, firmware, new_l
     size = image.stat().st_size
     http = server.links["http"]
     lamp = new_lamp(broker=server.plain_broker)
-    with held(http, size // 2):
+    with http.held(size // 2):
         server.push(image, lamp, "--url-scheme", "http")
         http.wait_held()
         lamp.wait_for_marks(BOARD.slots[1], f"SSP{{{marks_of(size // 2 - HEAD_MAX, size)},}}")
@@ -167,7 +174,7 @@ def test_fetch_goes_on_after_its_connection_is_cut(server, firmware, new_lamp):
     size = image.stat().st_size
     https = server.links["https"]
     lamp = new_lamp()
-    with held(https, size // 2):
+    with https.held(size // 2):
         server.push(image, lamp)
         https.wait_held()
         https.cut()
@@ -182,7 +189,7 @@ def test_fetch_goes_on_after_its_server_was_restarted(server, firmware, new_lamp
     size = image.stat().st_size
     http = server.links["http"]
     lamp = new_lamp(broker=server.plain_broker)
-    with held(http, size // 2):
+    with http.held(size // 2):
         server.push(image, lamp, "--url-scheme", "http")
         http.wait_held()
         server.restart(meanwhile=http.cut)  # what the system of a machine that went down had still to send is lost too
@@ -197,13 +204,15 @@ def test_board_without_its_broker_tries_again_ever_later_and_informs_anew(server
     link = server.links["mqtts"]
     link.down()
     times = []
-    for _ in range(3):
-        lamp.expect("ota: no broker")
-        times.append(time.monotonic())
+    try:
+        for _ in range(3):
+            lamp.expect("ota: no broker")
+            times.append(time.monotonic())
+    finally:
+        link.up()
     pauses = [after - before for before, after in zip(times, times[1:])]
     for pause, least_s in zip(pauses, (0.5, 1)):
         assert least_s - 0.1 <= pause <= 2 * least_s + 2, pauses
-    link.up()
     wait_until(lambda: server.events(lamp.name).count("runs 1.0.0") == 2, 15, lambda: server.events(lamp.name))
     assert lamp.status() == "1.0.0 confirmed, idle, connected"
 
@@ -240,14 +249,3 @@ def in_one_run(lamp):
 def marks_of(n_bytes, size):
     """The least number of progress marks once this many bytes are in flash."""
     return n_bytes // BOARD.sector * BOARD.sector * 64 // size
-
-
-@contextlib.contextmanager
-def held(link, limit):
-    """Counts a link's bytes anew, and passes no more than `limit` of them on each connection while the context lasts."""
-    link.forget()
-    link.hold_after(limit)
-    try:
-        yield
-    finally:
-        link.hold_after(None)
