@@ -78,7 +78,8 @@ static const char *const erase_words[] = {
 static void describe(bool erase, uint32_t offset, uint32_t n) {
     const struct sim_cut *cut = &path[path_count - 1];
     const char *how = cut->shape == SIM_SHAPE_FAIL ? "it failed half-way" : erase ? erase_words[cut->shape] : program_words[cut->shape];
-    snprintf(cut_words, sizeof(cut_words), "operation %u, %s of %u bytes at %#x of slot %c (%s): %s", cut->operation,
+    // The prover brings its own snprintf: plain conversions only.
+    snprintf(cut_words, sizeof(cut_words), "operation %u, %s of %u bytes at 0x%x of slot %c (%s): %s", cut->operation,
         erase ? "erase" : "program", n, offset % slot_bytes, "AB"[offset / slot_bytes], phase_words[phase], how);
     memcpy(before, chip.cells, chip.nor.size);
 }
