@@ -14,17 +14,24 @@ patch_begin(state, next, input) -> (old_size, new_size, old_sha256): reads a pat
 more of the patch and returns how many bytes came, 0 at the end.
 patch_step(state, read, base, window, next, input, out) -> bytes put out, fewer than out holds only at the end.
 read(offset, buf) and base are the old image; window is a buffer of 132 bytes.
+md5_init(state), md5_push(state, buf, n), md5_finish(state) -> digest: MD5; state has MD5_STATE bytes.
+datagram(stream, buf) -> bytes of the one datagram read into buf, None if none has come. Not of the core.
 rsa_verify(work, key, hash, signature): RSASSA-PKCS1-v1_5 over a SHA-256 (RFC 8017 8.2); work has 2048 bytes.
 """
 
 # SPDX-License-Identifier: MIT
 from _ota import (
     IMAGE_STATE,
+    MD5_STATE,
+    datagram,
     image_finish,
     image_info,
     image_init,
     image_push,
     mark,
+    md5_finish,
+    md5_init,
+    md5_push,
     patch_begin,
     patch_state,
     patch_step,

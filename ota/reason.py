@@ -32,6 +32,8 @@ _REASONS = (
     (1042, -2, "body is not of the announced size"),
     (1043, -2, "connection lost too often"),
     (1044, -2, "server certificate refused"),
+    (1045, -2, "this board has no TLS or DTLS for it"),
+    (1046, -1, "registration refused"),
     (1050, -3, "digest differs"),
     (1051, -3, "image is not of the announced version"),
     (1060, -4, "flash failed"),

@@ -26,11 +26,11 @@ class Rules:
     """dl_protcol, sign_type: the service's fields. has_tls: the board's. digest_key: who signs notices, or None."""
 
     def __init__(self, dl_protcol, sign_type, has_tls, digest_key):
-        if dl_protcol not in (DOWNLOAD_HTTP, DOWNLOAD_HTTPS):
+        if dl_protcol not in (DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS):
             raise ValueError("dl_protcol")
         if sign_type not in (SIGN_SHA256, SIGN_MD5, SIGN_RSA):
             raise ValueError("sign_type")
-        self._plain = dl_protcol == DOWNLOAD_HTTP
+        self._plain = {DOWNLOAD_COAP: "coap://", DOWNLOAD_HTTP: "http://"}.get(dl_protcol)
         self._sign_type = sign_type
         self._has_tls = has_tls
         self._digest_key = digest_key
@@ -59,8 +59,9 @@ class Rules:
         return not running
 
     def _fetches(self, url):
-        scheme = (self._has_tls and url.startswith("https://")) or (self._plain and url.startswith("http://"))
-        return scheme and _names_a_host(url)
+        """https and coaps always, one of http and coap by dl_protcol. Without DTLS coaps is refused by its source."""
+        scheme = (self._has_tls and url.startswith("https://")) or url.startswith("coaps://")
+        return (scheme or (self._plain and url.startswith(self._plain))) and _names_a_host(url)
 
     def _check_signature(self, notice, work):
         md5 = notice.method == "MD5"

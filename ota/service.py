@@ -24,6 +24,7 @@ COAP = const(1)
 _NET_TIMEOUT_MS = const(3000)
 _LAST_DATA_FAULT = const(1011)
 _E_DECLINED = const(1028)
+_E_NO_TLS = const(1045)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
 
@@ -32,9 +33,11 @@ class OtaService:
     """Fields named as in AliOS. Set them before ota_service_init.
 
     pk, ps, dn, ds: product key, product secret, device name, device secret.
-    trans_protcol: MQTT. dl_protcol: DOWNLOAD_HTTPS refuses plain http, DOWNLOAD_HTTP allows both. sign_type: SIGN_RSA
-    requires digestsign (the default); SIGN_SHA256 and SIGN_MD5 check one that is there, and only SIGN_MD5 accepts MD5
-    digests. ota_ver: the running version, from the image. sys_ver: MicroPython's. server: (host, port). tls: to the broker.
+    trans_protcol: MQTT or COAP. dl_protcol: https and coaps are always allowed; DOWNLOAD_HTTP allows http too, DOWNLOAD_COAP
+    coap. sign_type: SIGN_RSA requires digestsign (the default); SIGN_SHA256 and SIGN_MD5 check one that is there, and only
+    SIGN_MD5 accepts MD5 digests. ota_ver: the running version, from the image. sys_ver: MicroPython's. server: (host, port).
+    tls: to the broker, or DTLS to the CoAP server. poll_s: how often a CoAP server is asked. auth_server: (host, port) that
+    gives a device secret for the product's, if ds is empty.
     accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched.
     auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset.
     """
@@ -46,7 +49,8 @@ class OtaService:
         self.sign_type = SIGN_RSA
         self.dev_type = 0
         self.ota_ver = self.sys_ver = ""
-        self.server = None
+        self.server = self.auth_server = None
+        self.poll_s = 300
         self.tls = True
         self.accept_cb = self.progress_cb = None
         self.auto_confirm = True
@@ -139,19 +143,46 @@ class OtaService:
     def _open_transport(self):
         from ota.transport import net
 
-        if self.trans_protcol != MQTT:
+        if self.trans_protcol not in (MQTT, COAP):
             raise ValueError("trans_protcol")
         net.install(self._config.CA if self._board.has_tls else None, _NET_TIMEOUT_MS)
+        if not self.ds and self.ps:
+            self._transport = self._registration()
+        elif self.trans_protcol == COAP:
+            self._transport = self._coap()
+        else:
+            self._transport = self._mqtt()
+        self._report = Report(self._transport)
+
+    def _registration(self):
+        """Stands in for the channel until the device has its secret."""
+        from ota.registration import Registration
+
+        if not self._board.has_tls:
+            raise OSError(_E_NO_TLS)
+        return Registration((self.pk, self.dn, self.ps), self.auth_server, self._registered)
+
+    def _registered(self, ds):
+        self.ds = ds
+        self._open_transport()
+
+    def _coap(self):
+        from ota.transport import coap
+
+        server = self.server or coap.default_server(self.pk)
+        identity = self.pk, self.dn, self.ds
+        return coap.Coap(identity, server, self.tls, self._config.CA, self.poll_s, self._receive, self._connected)
+
+    def _mqtt(self):
         from ota.transport.mqtt import Mqtt  # binds the sockets that net installed
 
-        self._transport = Mqtt(
+        return Mqtt(
             (self.pk, self.dn, self.ds),
             self.server or self._config.server(self.pk),
             self.tls and self._board.has_tls,
             self._receive,
             self._connected,
         )
-        self._report = Report(self._transport)
 
     def _receive(self, payload):
         self._inbox = payload
@@ -180,9 +211,7 @@ class OtaService:
     def _begin(self, notice):
         if self.accept_cb and not self.accept_cb(notice):
             raise OSError(_E_DECLINED)
-        from ota.download.http import Source
-
-        source = Source(notice.url, notice.size)
+        source = self._source(notice)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
         state = self._board.patch_state
@@ -191,6 +220,15 @@ class OtaService:
             self._say("fetch resumes at %d" % self._inactive.progress)
         self._steps = self._update.steps()
         self._report.begin()
+
+    def _source(self, notice):
+        if notice.url.startswith("coap"):
+            from ota.download import coap
+
+            return coap.Source(notice.url, notice.size, (self.pk, self.dn, self.ds), self._config.CA)
+        from ota.download import http
+
+        return http.Source(notice.url, notice.size)
 
     def _advance(self):
         try:

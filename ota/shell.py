@@ -10,16 +10,17 @@ import sys
 from micropython import const
 
 from ota import settings
-from ota.service import DOWNLOAD_HTTP, OtaService, ota_service_init
+from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, OtaService, ota_service_init
 
 _LINE_MAX = const(256)
+_DOWNLOADS = {"https": DOWNLOAD_HTTPS, "http": DOWNLOAD_HTTP, "coap": DOWNLOAD_COAP}
 _IDENTITY = ("pk", "dn", "ds", "ps")
 _USAGE = """usage: OTA_APP pk dn ds ps
 
 Make sure network is ready to get IP address.
   $1, Product Key.
   $2, Device Name.
-  $3, Device Secret.
+  $3, Device Secret; "" registers the device.
   $4, Product Secret."""
 _HELP = """help                        this list
 sysver                      versions of image and MicroPython
@@ -31,7 +32,12 @@ ota status                  state of the update service
 ota check                   ask the server for an upgrade
 ota confirm                 the image on trial works
 ota rollback                give up the image on trial
-ota server HOST:PORT        the broker to use instead of the cloud; mqtt://HOST:PORT is one without TLS
+ota server [SCHEME://]HOST:PORT
+                            the server to use instead of the cloud: mqtts (the
+                            scheme if none is given), mqtt, coaps or coap
+ota download SCHEME         what may be fetched from besides https and coaps:
+                            http, coap, or https for neither
+ota auth HOST:PORT          where to register
 reboot                      restart the board
 Ctrl-C                      leave to Python"""
 
@@ -92,7 +98,7 @@ class Shell:
         words = None
         if len(line) <= _LINE_MAX:
             try:
-                words = str(line, "utf-8").split()
+                words = _words(str(line, "utf-8"))
             except ValueError:  # UnicodeError is one
                 pass
         if words is None:
@@ -168,17 +174,24 @@ class Shell:
         service = OtaService(self._board, self._config)
         service.pk, service.dn, service.ds = self._settings["pk"], self._settings["dn"], self._settings["ds"]
         service.ps = self._settings["ps"]
-        broker = _broker(self._settings.get("server", ""), self._board.has_tls)
-        if broker:
-            service.server, service.tls = broker
-        if not (self._board.has_tls and service.tls):
-            service.dl_protcol = DOWNLOAD_HTTP
+        has_tls = self._board.has_tls
+        scheme, service.server = _server(self._settings.get("server", ""), has_tls) or ("mqtts", None)
+        service.tls = scheme.endswith("s")
+        if scheme.startswith("coap"):
+            service.trans_protcol = COAP
+        download = self._settings.get("download", "http" if scheme == "mqtt" or not has_tls else "https")
+        service.dl_protcol = _DOWNLOADS.get(download, DOWNLOAD_HTTPS)
+        auth = _server(self._settings.get("auth", ""), has_tls)
+        service.auth_server = auth[1] if auth else None
         ota_service_init(service)
         self.service = service
 
     def _ota(self, words):
-        if len(words) == 2 and words[0] == "server" and _broker(words[1], self._board.has_tls):
-            self._settings["server"] = words[1]
+        if len(words) == 2 and words[0] in ("server", "auth") and _server(words[1], self._board.has_tls):
+            self._settings[words[0]] = words[1]
+            settings.save(self._settings)
+        elif len(words) == 2 and words[0] == "download" and words[1] in _DOWNLOADS:
+            self._settings["download"] = words[1]
             settings.save(self._settings)
         elif not self.service:
             print("not started; use OTA_APP")
@@ -191,17 +204,29 @@ class Shell:
         elif words == ["rollback"]:
             self.service.rollback()
         else:
-            print("usage: ota status | check | confirm | rollback | server [mqtt://|mqtts://]HOST:PORT")
+            print("usage: ota status | check | confirm | rollback")
+            print("       ota server [SCHEME://]HOST:PORT | download SCHEME | auth HOST:PORT")
 
 
-def _broker(text, has_tls):
-    """"host:port" as ((host, port), tls), or None. mqtt:// before it means no TLS; otherwise TLS where the board has it."""
-    tls = has_tls
-    if text.startswith("mqtt://"):
-        tls, text = False, text[7:]
-    elif text.startswith("mqtts://"):
-        tls, text = True, text[8:]
+def _words(line):
+    """The words of a line; double quotes hold one together or make an empty one."""
+    words = []
+    for i, part in enumerate(line.split('"')):
+        if i & 1:
+            words.append(part)
+        else:
+            words.extend(part.split())
+    return words
+
+
+def _server(text, has_tls):
+    """"[scheme://]host:port" as (scheme, (host, port)), or None. Without a scheme it is MQTT, over TLS where the board has it."""
+    scheme = "mqtts" if has_tls else "mqtt"
+    if "://" in text:
+        scheme, _, text = text.partition("://")
     colon = text.rfind(":")
-    if colon < 1 or "/" in text or not text[colon + 1 :].isdigit() or (tls and not has_tls):
+    if scheme not in ("mqtt", "mqtts", "coap", "coaps") or (scheme == "mqtts" and not has_tls):
         return None
-    return (text[:colon], int(text[colon + 1 :])), tls
+    if colon < 1 or "/" in text or not text[colon + 1 :].isdigit():
+        return None
+    return scheme, (text[:colon], int(text[colon + 1 :]))

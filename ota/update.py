@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from ota import message, native
+from ota import md5, message, native
 from ota.slot import IMAGE, PATCH
 
 _PART = const(512)
@@ -114,7 +114,11 @@ class Update:
                 part = self._parts[got // _PART]
                 if want - got < _PART:
                     part = part[: want - got]
-                if self._source.readinto(part) != len(part):
+                n = self._source.readinto(part)
+                while n is None:
+                    yield
+                    n = self._source.readinto(part)
+                if n != len(part):
                     raise OSError(_ECONNRESET)
                 got += len(part)
                 yield
@@ -137,7 +141,7 @@ class Update:
         import hashlib
 
         notice = self.notice
-        digest = hashlib.md5() if notice.method == "MD5" else hashlib.sha256()
+        digest = md5.Md5() if notice.method == "MD5" else hashlib.sha256()
         state, fault = yield from self._read(self._inactive.artifact_offset(), notice.size, digest)
         if digest.digest() != notice.digest:
             raise OSError(_E_DIGEST)

@@ -20,7 +20,7 @@ CORE = REPO / "ota" / "core"
 MODEL = REPO / "boards" / "emulator"
 KEYS = REPO / "tests" / "keys"
 WARNINGS = "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
-PARTS = ("sha256", "rsa", "image", "trailer", "boot")
+PARTS = ("md5", "sha256", "rsa", "image", "trailer", "boot")
 VENDOR, CLASS = "vendor.test", "product-key/board"
 PKCS1, PSS = 1, 2
 
@@ -80,7 +80,7 @@ class Choice(c.Structure):
                 ("payload_size", c.c_uint32)]
 
 
-SIZED = ("sha256", "rsa", "image", Trailer, "boot", Info, Config, Choice, Io, "chip", Trust)
+SIZED = ("sha256", "rsa", "image", Trailer, "boot", Info, Config, Choice, Io, "chip", Trust, "md5")
 
 
 def build(limb_bits=32):
@@ -121,6 +121,16 @@ def sha256(data, splits=()):
     for part in cut_up(data, splits):
         core.ota_sha256_push(s, part, len(part))
     core.ota_sha256_finish(s, digest)
+    return digest.raw
+
+
+def md5(data, splits=()):
+    core = lib()
+    s, digest = state(core, "md5"), c.create_string_buffer(16)
+    core.ota_md5_init(s)
+    for part in cut_up(data, splits):
+        core.ota_md5_push(s, part, len(part))
+    core.ota_md5_finish(s, digest)
     return digest.raw
 
 

@@ -3,6 +3,7 @@
 #include "modota.h"
 
 #include "../core/image.h"
+#include "../core/md5.h"
 #include "../core/trailer.h"
 
 mp_obj_t modota_result(int32_t r) {
@@ -172,6 +173,11 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_image_push), MP_ROM_PTR(&image_push_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_finish), MP_ROM_PTR(&image_finish_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_info), MP_ROM_PTR(&image_info_obj) },
+    { MP_ROM_QSTR(MP_QSTR_MD5_STATE), MP_ROM_INT(sizeof(ota_md5_t)) },
+    { MP_ROM_QSTR(MP_QSTR_md5_init), MP_ROM_PTR(&modota_md5_init_obj) },
+    { MP_ROM_QSTR(MP_QSTR_md5_push), MP_ROM_PTR(&modota_md5_push_obj) },
+    { MP_ROM_QSTR(MP_QSTR_md5_finish), MP_ROM_PTR(&modota_md5_finish_obj) },
+    { MP_ROM_QSTR(MP_QSTR_datagram), MP_ROM_PTR(&modota_datagram_obj) },
     { MP_ROM_QSTR(MP_QSTR_rsa_verify), MP_ROM_PTR(&rsa_verify_obj) },
     { MP_ROM_QSTR(MP_QSTR_patch_state), MP_ROM_PTR(&modota_patch_state_obj) },
     { MP_ROM_QSTR(MP_QSTR_patch_begin), MP_ROM_PTR(&modota_patch_begin_obj) },

@@ -43,9 +43,10 @@ static int load(const struct ota_io *io, const struct ota_boot_choice *choice) {
 }
 
 static void start(int image, int watchdog, const char *flash, uint8_t slot) {
-    // the application, and Python when it ends
-    static char *const args[] = { "image", "-i", "-m", "main", NULL };
+    // The application as __main__, and Python's prompt when it ends. With -m, one that raises would end the process.
+    static char *const args[] = { "image", "-i", "-c", "__import__('main', None, None, False)", NULL };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGINT, SIG_DFL);
     if (dup2(watchdog, LINUXHOST_WATCHDOG_FD) < 0) {
         fail("watchdog");
     }
@@ -121,6 +122,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "second boot: %s: %s\n", argv[1], fault);
         return 1;
     }
+    signal(SIGINT, SIG_IGN); // a terminal's Ctrl-C is for the image
     for (;;) {
         struct ota_boot_choice choice;
         if (ota_boot_choose(&boot, &io, &config, &choice) < 0) {

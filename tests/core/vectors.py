@@ -42,6 +42,7 @@ def vectors():
         for kind, sig in signatures(key, digest).items():
             yield f"{kind}{name}", sig
     yield "random_bytes", random_bytes
+    yield "random_md5s", b"".join(hashlib.md5(random_bytes[:n]).digest() for n in range(1001))
     yield "random_digests", b"".join(hashlib.sha256(random_bytes[:n]).digest() for n in range(1001))
     yield "mark", otacore.mark("C", 0, 0x01020304, bytes(range(6)))
 

@@ -69,9 +69,10 @@ class Served(Server):
         }
         return self
 
-    def restart(self):
-        """Ends the server and starts it on the same ports; the Links stay."""
+    def restart(self, meanwhile=lambda: None):
+        """Ends the server, does something else, and starts it on the same ports; the Links stay."""
         super().stop()
+        meanwhile()
         ports = [word for name in self.links for word in (f"--{name}-port", str(self.address[f"{name}_port"]))]
         again = Server(self.folder, "--host", THERE, *ports).start()
         self._process, self.address = again._process, again.address
@@ -85,6 +86,11 @@ class Served(Server):
     def broker(self):
         """HOST:PORT with TLS, for a board's prompt."""
         return f"{THERE}:{self.address['mqtts_port']}"
+
+    @property
+    def plain_broker(self):
+        """The same without TLS."""
+        return f"mqtt://{THERE}:{self.address['mqtt_port']}"
 
     def events(self, device):
         """What the server has said of a device, in order."""
@@ -146,6 +152,16 @@ def names():
 @pytest.fixture
 def new_lamp(server, firmware, names):
     """Makes boards that know the real server and run `image`; their power is off at the test's end."""
+    yield from lamps_of(server, firmware, names)
+
+
+@pytest.fixture(scope="module")
+def lasting_lamp(server, firmware, names):
+    """The same; their power is off at the module's end."""
+    yield from lamps_of(server, firmware, names)
+
+
+def lamps_of(server, firmware, names):
     lamps = []
 
     def make(image=None, broker=None, version="1.0.0"):

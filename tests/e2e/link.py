@@ -39,6 +39,16 @@ class Link:
             self._limit = n_bytes
             self._changed.notify_all()
 
+    @contextlib.contextmanager
+    def held(self, n_bytes):
+        """Starts the counts anew; while the context lasts no connection passes more than this many bytes down."""
+        self.forget()
+        self.hold_after(n_bytes)
+        try:
+            yield
+        finally:
+            self.hold_after(None)
+
     def wait_held(self, timeout_s=30):
         """Waits until a connection has come to the limit."""
         with self._changed:

@@ -1,7 +1,9 @@
 """A linuxhost board for tests and the demo: its flash file, its second boot, and what it prints."""
 # SPDX-License-Identifier: MIT
 
+import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -78,6 +80,7 @@ class LinuxBoard(Console):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
@@ -91,6 +94,10 @@ class LinuxBoard(Console):
         """Types one line at the prompt."""
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
+
+    def interrupt(self):
+        """What Ctrl-C at a terminal does: a signal to second boot and image alike."""
+        os.killpg(self._process.pid, signal.SIGINT)
 
     def cut(self):
         """Power is lost: nothing of the process gets another instruction."""

@@ -5,21 +5,26 @@ import re
 import threading
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from mpota import ports
 from mpota.errors import ToolError
 
 START_S = 10
+FORM_MAX = 1024
 NAME = re.compile(r"([0-9a-f]{64})\.bin")
 
 
-def application(folder):
-    """The ASGI application that serves `folder`. A file is named after its SHA-256, which is its entity tag too."""
+def application(folder, register=None, chaos=None):
+    """The ASGI application that serves `folder`. A file is named after its SHA-256, which is its entity tag too.
+
+    register: answers Linkkit's form of a device that registers; None where that is not offered. chaos: makes faults."""
     folder = Path(folder)
 
     def artifact(request):
@@ -29,7 +34,20 @@ def application(folder):
             return Response(status_code=404)
         return FileResponse(path, headers={"ETag": f'"{match[1]}"'}, media_type="application/octet-stream")
 
-    return _title_case(Starlette(routes=[Route("/{name}", artifact)]))
+    async def registered(request):
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > FORM_MAX:
+                return Response(status_code=413)
+        fields = dict(parse_qsl(body.decode(errors="replace")))
+        return JSONResponse(await run_in_threadpool(register, fields))
+
+    routes = [Route("/{name}", artifact)]
+    if register:
+        routes.append(Route("/auth/register/device", registered, methods=["POST"]))
+    app = Starlette(routes=routes)
+    return _title_case(chaos.files(app) if chaos else app)
 
 
 def _title_case(app):
@@ -49,14 +67,14 @@ def _title_case(app):
 class FileServer:
     """Serves a folder from a thread of its own."""
 
-    def __init__(self, folder, host, port=0, certificates=None):
+    def __init__(self, folder, host, port=0, certificates=None, register=None, chaos=None):
         self._socket = ports.listen(host, port)
         self.port = self._socket.getsockname()[1]
         tls = {}
         if certificates:
             tls = {"ssl_certfile": certificates.server, "ssl_keyfile": certificates.server_key}
         config = uvicorn.Config(
-            application(folder), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
+            application(folder, register, chaos), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, timeout_graceful_shutdown=1, **tls,
         )  # fmt: skip
         self._server = uvicorn.Server(config)

@@ -112,5 +112,10 @@ def nothing(message_id):
     return _encode({"code": "1000", "data": {}, "id": message_id, "message": "success"})
 
 
+def is_nothing(payload):
+    """True for what nothing() made: over CoAP the answer is empty then."""
+    return not json.loads(payload)["data"]
+
+
 def _encode(message):
     return json.dumps(message, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""TCP ports: those given, and free ones."""
+"""Ports: those given, and free ones."""
 # SPDX-License-Identifier: MIT
 
 import errno
@@ -30,3 +30,22 @@ def accepts(host, port):
             return True
     except OSError:
         return False
+
+
+def listen_udp(host, port=0):
+    """A UDP socket bound to host and port; port 0 takes a free one."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        reason = "port is taken" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise ToolError(f"{host}:{port}", reason) from error
+    sock.setblocking(False)
+    return sock
+
+
+def probe_udp(host):
+    """A free UDP port, for servers that cannot be handed a socket."""
+    with listen_udp(host) as sock:
+        return sock.getsockname()[1]

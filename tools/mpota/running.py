@@ -20,6 +20,8 @@ class Address:
     mqtts_port: int
     http_port: int
     https_port: int
+    coap_port: int
+    coaps_port: int
     ca: str
     pid: int
 
@@ -31,7 +33,7 @@ def served_folder(state):
 
 def artifact_url(address, artifact, scheme):
     """The URL a running server has for an artifact."""
-    port = address.https_port if scheme == "https" else address.http_port
+    port = getattr(address, f"{scheme}_port")
     return f"{scheme}://{address.host}:{port}/{artifact.file}"
 
 

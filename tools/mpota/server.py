@@ -1,7 +1,9 @@
 """mpota serve: mosquitto, the file servers, and the service between them."""
 # SPDX-License-Identifier: MIT
 
+import concurrent.futures
 import contextlib
+import functools
 import os
 import queue
 import time
@@ -12,8 +14,11 @@ import paho.mqtt.client as mqtt
 
 from mpota import messages, pki, running, storage
 from mpota.broker import Broker
+from mpota.chaos import Chaos
+from mpota.coapserver import CoapServer
 from mpota.errors import ToolError, os_error
 from mpota.files import FileServer
+from mpota.logins import Registrar
 from mpota.running import Address
 from mpota.service import Event, Service
 from mpota.store import Store
@@ -30,16 +35,21 @@ class Ports:
     mqtts: int = 0
     http: int = 0
     https: int = 0
+    coap: int = 0
+    coaps: int = 0
 
 
 class Server:
     """Everything `mpota serve` runs. `on_event` is called with every Event."""
 
-    def __init__(self, folder, bind, host, on_event):
+    def __init__(self, folder, bind, host, on_event, chaos_seed=None):
         self.folder = Path(folder)
         self._bind, self._host, self._on_event = bind, host, on_event
         self._inbox = queue.Queue()  # a SimpleQueue can wait for ever once its time-out has passed (CPython 3.11)
         self._ready = queue.Queue()
+        self._chaos = None
+        if chaos_seed is not None:
+            self._chaos = Chaos(chaos_seed, lambda where, what: on_event(Event("chaos", f"{where}: {what}")))
         self._stopping = False
         self._devices = self._seen = None
 
@@ -51,7 +61,8 @@ class Server:
             stack.enter_context(running.only_server(self.folder))
             running.forget(self.folder)
             address = self._start(wanted, stack)
-            self._service = Service(self._store, lambda artifact, scheme: running.artifact_url(address, artifact, scheme))
+            url_of = functools.partial(running.artifact_url, address)
+            self._service = Service(self._store, url_of, self._chaos is not None)
             client = self._connect(stack)
             stack.callback(running.forget, self.folder)
             running.announce(self.folder, address)
@@ -67,20 +78,31 @@ class Server:
         certificates = pki.prepare(self.folder, self._host)
         served = running.served_folder(self.folder)
         storage.make_folder(served)
-        http = FileServer(served, self._bind, wanted.http)
+        http = FileServer(served, self._bind, wanted.http, chaos=self._chaos)
         stack.callback(http.stop)
-        https = FileServer(served, self._bind, wanted.https, certificates)
+        https = FileServer(served, self._bind, wanted.https, certificates, Registrar(self.folder).register, self._chaos)
         stack.callback(https.stop)
         self._broker = Broker(self.folder / "broker", self._bind, certificates)
         stack.callback(self._broker.stop)
         self._devices = self._store.devices()
         self._broker.start(self._devices, wanted.mqtt, wanted.mqtts)
+        noise = self._chaos.noise if self._chaos else None
+        self._coap = CoapServer(self.folder, self._bind, self._ask, certificates, (wanted.coap, wanted.coaps), noise)
+        stack.callback(self._coap.stop)
         http.start()
         https.start()
+        self._coap.start()
         ca = str(certificates.ca.absolute())
         return Address(
-            self._host, self._broker.port, self._broker.tls_port, http.port, https.port, ca, os.getpid()
-        )
+            self._host, self._broker.port, self._broker.tls_port, http.port, https.port, self._coap.port, self._coap.tls_port,
+            ca, os.getpid(),
+        )  # fmt: skip
+
+    def _ask(self, topic, payload):
+        """A device's message over CoAP; the Future gives what it is answered."""
+        answer = concurrent.futures.Future()
+        self._inbox.put((topic, payload, answer))
+        return answer
 
     def _connect(self, stack):
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=self._broker.service.user)
@@ -88,7 +110,7 @@ class Server:
         topics = [(messages.topic(kind, "+", "+"), 1) for kind in messages.KINDS]
         client.on_connect = lambda c, *_: c.subscribe(topics)
         client.on_subscribe = lambda *_: self._ready.put(True)
-        client.on_message = lambda _c, _u, message: self._inbox.put((message.topic, message.payload))
+        client.on_message = lambda _c, _u, message: self._inbox.put((message.topic, message.payload, None))
         try:
             client.connect(self._broker.host, self._broker.port)
         except OSError as error:
@@ -107,8 +129,13 @@ class Server:
         until = time.monotonic() + POLL_S
         with contextlib.suppress(queue.Empty):
             while (left := until - time.monotonic()) > 0:
-                topic, payload = self._inbox.get(timeout=left)
-                self._send(client, self._service.receive(topic, payload, time.time()))
+                topic, payload, answer = self._inbox.get(timeout=left)
+                outgoing, events = self._service.receive(topic, payload, time.time())
+                if answer:
+                    own = [message.payload for message in outgoing if message.topic == topic]
+                    outgoing = [message for message in outgoing if message.topic != topic]
+                    answer.set_result(own[0] if own and not messages.is_nothing(own[0]) else b"")
+                self._send(client, (outgoing, events))
         self._broker.check()
         self._look_at_store()
         self._send(client, self._service.poll(time.time()))
@@ -131,4 +158,6 @@ class Server:
             self._on_event(event)
         for message in outgoing:
             # QoS 0: what a sleeping device's session kept would be out of date, and its inform brings the message again.
-            client.publish(message.topic, message.payload)
+            for payload in self._chaos.notices(message.payload) if self._chaos else (message.payload,):
+                client.publish(message.topic, payload)
+                self._coap.push(message.topic, payload)

@@ -1,10 +1,12 @@
 """The update service without its network: messages of devices in, messages to devices out."""
 # SPDX-License-Identifier: MIT
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mpota import messages, rules
 from mpota.codes import text
+
+FORGIVEN_S = 2
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,11 @@ class Event:
 
 
 class Service:
-    """Applies rules.py to the store. `url_of(artifact, scheme)` says where an artifact is served."""
+    """Applies rules.py to the store. `url_of(artifact, scheme)` says where an artifact is served. `forgiving`: no refusal is
+    final, because what was refused was the server's fault (chaos.py)."""
 
-    def __init__(self, store, url_of):
+    def __init__(self, store, url_of, forgiving=False):
+        self._forgiving = forgiving
         self._store = store
         self._url_of = url_of
         self._last_id = 0
@@ -76,7 +80,10 @@ class Service:
         if update is None:
             return [], [Event(name, "reports progress of no known update")]
         events = [Event(name, f"{message.step}" + (f" {text(message.desc)}" if message.desc else ""))]
-        return [], events + self._keep(update, rules.reported(update, message.step, message.desc, now))
+        after = rules.reported(update, message.step, message.desc, now)
+        if self._forgiving and after.state == rules.FAILED and update.state in rules.OPEN:
+            after = replace(update, state=rules.WAITING, desc=after.desc, silent=0, restarts=0, due=now + FORGIVEN_S)
+        return [], events + self._keep(update, after)
 
     def _push(self, update, now, reply=None):
         """Tells the device, on the upgrade topic or in reply to its request: (topic, id)."""

@@ -86,6 +86,13 @@ def test_other_schemes_are_refused():
         assert Case(dl_protcol=DOWNLOAD_HTTP).code(url=url) == E_URL, url
 
 
+def test_coap_is_fetched_where_it_is_named_and_coaps_everywhere():
+    assert Case().code(url="coaps://host/x") == 0
+    assert Case().code(url="coap://host/x") == E_URL
+    assert Case(dl_protcol=DOWNLOAD_COAP).code(url="coap://host/x") == 0
+    assert Case(dl_protcol=DOWNLOAD_COAP).code(url=PLAIN) == E_URL
+
+
 def test_md5_is_refused_unless_it_is_named():
     data = message.parse(payload(md5_fields()))
     assert Case().code(data) == E_METHOD
@@ -141,7 +148,7 @@ def test_another_artifact_while_an_update_runs_is_refused():
 
 
 def test_protocols_that_are_not_there_are_misuse():
-    for args in ((DOWNLOAD_COAP, SIGN_RSA), (0, SIGN_RSA), (DOWNLOAD_HTTPS, 3), (DOWNLOAD_HTTPS, None)):
+    for args in ((9, SIGN_RSA), (0, SIGN_RSA), (DOWNLOAD_HTTPS, 3), (DOWNLOAD_HTTPS, None)):
         try:
             Rules(args[0], args[1], True, None)
             assert False, args

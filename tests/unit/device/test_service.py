@@ -2,8 +2,8 @@
 
 # SPDX-License-Identifier: MIT
 from ota import service
-from ota.rules import DOWNLOAD_COAP, SIGN_MD5, SIGN_SHA256
-from ota.service import COAP, OtaService, ota_service_deinit, ota_service_init
+from ota.rules import SIGN_MD5, SIGN_SHA256
+from ota.service import OtaService, ota_service_deinit, ota_service_init
 from ota.slot import IMAGE
 
 from fakes import Board, Config, Reset, Source, Transport, base64, clock, code_of, fields, file, hex_of, image, payload
@@ -361,14 +361,14 @@ def test_rollback_goes_to_the_confirmed_slot_only():
 
 
 def test_protocols_that_are_not_there_are_misuse():
-    for options in (dict(dl_protcol=DOWNLOAD_COAP), dict(sign_type=9)):
+    for options in (dict(dl_protcol=9), dict(sign_type=9)):
         try:
             Bench(**options)
             assert False
         except ValueError:
             pass
     lone = OtaService(Board(), Config())
-    lone.trans_protcol = COAP
+    lone.trans_protcol = 9
     try:
         ota_service_init(lone)
         assert False

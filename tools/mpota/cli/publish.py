@@ -18,7 +18,7 @@ from mpota.store import Store
 @click.option("--device", "names", metavar="PK/DN", multiple=True, help="To this device; may be given again.")
 @click.option("--product", metavar="PK", help="To all devices of this product.")
 @click.option("--digest", type=click.Choice(list(publishing.DIGESTS)), default="sha256", show_default=True)
-@click.option("--url-scheme", type=click.Choice(["https", "http"]), default="https", show_default=True)
+@click.option("--url-scheme", type=click.Choice(["https", "http", "coaps", "coap"]), default="https", show_default=True)
 @click.option("--image-key", type=click.Path(), help="Private key of images: makes patches too, for what the devices run.")
 @click.option("--base", "bases", type=click.Path(), multiple=True, help="An image that runs somewhere but was never published.")
 @click.option("--state-bytes", default=8192, show_default=True, help="Memory that the boards' patch decoder has.")

@@ -19,10 +19,13 @@ PORT = click.IntRange(0, 65535)
 @click.option("--mqtt-port", type=PORT, default=0, help="MQTT; 0 takes a free port, as it does for the others.")
 @click.option("--mqtts-port", type=PORT, default=0, help="MQTT over TLS.")
 @click.option("--http-port", type=PORT, default=0, help="HTTP.")
-@click.option("--https-port", type=PORT, default=0, help="HTTPS.")
+@click.option("--https-port", type=PORT, default=0, help="HTTPS; devices register there too.")
+@click.option("--coap-port", type=PORT, default=0, help="CoAP.")
+@click.option("--coaps-port", type=PORT, default=0, help="CoAP over DTLS.")
+@click.option("--chaos", type=int, metavar="SEED", help="Misbehave, to test boards: lose, delay and damage, and answer wrongly.")
 @state_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def serve(bind, host, mqtt_port, mqtts_port, http_port, https_port, state, as_json):
+def serve(bind, host, mqtt_port, mqtts_port, http_port, https_port, coap_port, coaps_port, chaos, state, as_json):
     """Runs the broker, the file servers and the update service until it is interrupted.
 
     STATE/server.json tells host, ports and CA file while it runs.
@@ -36,14 +39,15 @@ def serve(bind, host, mqtt_port, mqtts_port, http_port, https_port, state, as_js
     def on_ready(address):
         click.echo(json.dumps(asdict(address)) if as_json else _describe(address))
 
-    server = Server(state, bind, host or bind, on_event)
+    server = Server(state, bind, host or bind, on_event, chaos)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
-    server.run(Ports(mqtt_port, mqtts_port, http_port, https_port), on_ready)
+    server.run(Ports(mqtt_port, mqtts_port, http_port, https_port, coap_port, coaps_port), on_ready)
 
 
 def _describe(address):
     return (
         f"ready on {address.host}: mqtt {address.mqtt_port}, mqtts {address.mqtts_port}, "
-        f"http {address.http_port}, https {address.https_port}, CA {address.ca}"
+        f"http {address.http_port}, https {address.https_port}, "
+        f"coap {address.coap_port}, coaps {address.coaps_port}, CA {address.ca}"
     )

@@ -29,7 +29,7 @@ static uint32_t slot_bytes, running = OTA_BOOT_SLOTS, patch_from;
 static struct sim_plan plan;
 static struct sim_cut path[SIM_MAX_CUTS];
 static uint32_t path_count, cut_phases, random_state;
-static bool is_child;
+static bool is_child, only_first; // only_first: the first failure is enough
 static enum sim_phase phase;
 static const char *misdeed;
 static struct shared *shared;
@@ -78,7 +78,8 @@ static const char *const erase_words[] = {
 static void describe(bool erase, uint32_t offset, uint32_t n) {
     const struct sim_cut *cut = &path[path_count - 1];
     const char *how = cut->shape == SIM_SHAPE_FAIL ? "it failed half-way" : erase ? erase_words[cut->shape] : program_words[cut->shape];
-    snprintf(cut_words, sizeof(cut_words), "operation %u, %s of %u bytes at %#x of slot %c (%s): %s", cut->operation,
+    // The prover brings its own snprintf: plain conversions only.
+    snprintf(cut_words, sizeof(cut_words), "operation %u, %s of %u bytes at 0x%x of slot %c (%s): %s", cut->operation,
         erase ? "erase" : "program", n, offset % slot_bytes, "AB"[offset / slot_bytes], phase_words[phase], how);
     memcpy(before, chip.cells, chip.nor.size);
 }
@@ -144,6 +145,9 @@ static bool is_sampled(uint32_t operation) {
 }
 
 static void explore(bool erase, uint32_t operation) {
+    if (only_first && shared->stats.failures > 0) {
+        return;
+    }
     const uint32_t shapes = erase ? NOR_ERASE_CUTS : NOR_PROGRAM_CUTS;
     if (path_count > 0) {
         uint32_t r = mix(operation, plan.salt ^ path[0].operation << 8 ^ path[0].shape ^ path[0].seed << 24);
@@ -158,7 +162,7 @@ static void explore(bool erase, uint32_t operation) {
     for (uint32_t seed = 0; seed < plan.seeds; seed++) {
         for (uint32_t shape = 0; shape < shapes; shape++) {
             bool same_always = erase ? shape == NOR_ERASE_ZEROED : shape == NOR_PROGRAM_ALL;
-            if ((seed == 0 || !same_always) && branch(shape, mix(operation, plan.salt + seed) | 1)) {
+            if ((seed == 0 || !same_always) && !(only_first && shared->stats.failures > 0) && branch(shape, mix(operation, plan.salt + seed) | 1)) {
                 return;
             }
         }
@@ -409,6 +413,7 @@ static void setup(const struct sim_part *part, const struct sim_trust *trust) {
     uint8_t *cells = malloc(size);
     memset(cells, 0xff, size);
     before = malloc(size);
+    only_first = getenv("MPOTA_ONLY_FIRST") != NULL;
     slot_bytes = part->slot_bytes;
     norchip_init(&chip, cells, size, part->sector);
     norchip_io(&chip, &io);

@@ -8,6 +8,7 @@ from _patch import patch_begin, patch_state, patch_step  # noqa: F401
 
 _core = otacore.lib()
 IMAGE_STATE = _core.sizes["image"]
+MD5_STATE = _core.sizes["md5"]
 
 
 def _checked(r):
@@ -63,3 +64,23 @@ def rsa_verify(work, key, digest, signature):
     key = otacore.Key(key, len(key))
     work = _memory(work, _core.sizes["rsa"])
     return _checked(_core.ota_rsa_verify(work, None, c.byref(key), otacore.PKCS1, digest, signature, len(signature)))
+
+
+def md5_init(state):
+    _core.ota_md5_init(_memory(state, MD5_STATE))
+
+
+def md5_push(state, buf, n):
+    if not 0 <= n <= len(buf):
+        raise ValueError("length")
+    _core.ota_md5_push(_memory(state, MD5_STATE), bytes(buf[:n]), n)
+
+
+def md5_finish(state):
+    digest = c.create_string_buffer(16)
+    _core.ota_md5_finish(_memory(state, MD5_STATE), digest)
+    return digest.raw
+
+
+def datagram(stream, buf):
+    return stream.readinto(buf)

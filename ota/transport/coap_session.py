@@ -1,0 +1,82 @@
+"""Linkkit's login over CoAP (SPEC.md section 4): /auth gives a token, which every later request carries in an option."""
+
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+from ota import md5
+
+GET = const(1)
+POST = const(2)
+CONTENT = const(69)  # 2.05
+JSON = const(50)
+OCTETS = const(42)
+URI_PATH = const(11)
+CONTENT_FORMAT = const(12)
+ACCEPT = const(17)
+
+_UNAUTHORIZED = const(129)  # 4.01
+_BAD_OPTION = const(130)  # 4.02
+_SERVER_ERROR = const(160)  # 5.00
+_TOKEN_OPTION = const(2088)  # as Linkkit documents it
+_TOKEN_OPTION_SDK = const(61)  # as its SDK writes it
+_TOKEN_MAX = const(192)
+
+
+class Session:
+    """identity: (pk, dn, ds). token: bytes while the server knows us."""
+
+    def __init__(self, identity):
+        self._pk, self._dn, self._ds = identity
+        self._option = _TOKEN_OPTION
+        self.token = None
+        self._proven = True
+
+    def login(self, link):
+        """Sends the request for a token."""
+        import json
+
+        client = "%s.%s" % (self._pk, self._dn)
+        text = "clientId%sdeviceName%sproductKey%s" % (client, self._dn, self._pk)
+        body = {"productKey": self._pk, "deviceName": self._dn, "clientId": client, "sign": md5.hmac(self._ds, text)}
+        request = link.begin(POST)
+        request.option(URI_PATH, b"auth")
+        request.uint(CONTENT_FORMAT, JSON)
+        request.uint(ACCEPT, JSON)
+        request.payload(json.dumps(body).encode())
+        link.send()
+
+    def accept(self, link):
+        """Reads the answer to login(); returns whether there is a token now."""
+        import json
+
+        message = link.message
+        self.token = None
+        if message.code == CONTENT:
+            try:
+                found = json.loads(bytes(link.view[message.payload : message.end]))
+            except ValueError:
+                return False
+            token = found.get("token") if type(found) is dict else None
+            if type(token) is str and 0 < len(token) <= _TOKEN_MAX:
+                self.token = token.encode()
+        return self.token is not None
+
+    def sign(self, request):
+        """Adds the token, the highest option of a request."""
+        request.option(self._option, self.token)
+
+    def refused(self, code):
+        """True if the answer says that the token is none (any more): log in again. A token refused at once is
+        sent in the other option next time."""
+        if code not in (_UNAUTHORIZED, _BAD_OPTION, _SERVER_ERROR):
+            self._proven = True
+            return False
+        if not self._proven and code != _SERVER_ERROR:
+            self._option = _TOKEN_OPTION_SDK if self._option == _TOKEN_OPTION else _TOKEN_OPTION
+        self._proven = False
+        self.token = None
+        return True
+
+    def path(self, name):
+        """The path of one of the device's resources."""
+        return b"topic", b"ota", b"device", name, self._pk.encode(), self._dn.encode()

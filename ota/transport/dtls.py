@@ -1,0 +1,36 @@
+"""DTLS 1.2 over a connected UDP socket, the server's certificate verified; and what to say where there is none."""
+
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+_E_TLS = const(1044)
+_E_NO_TLS = const(1045)
+
+
+def require():
+    """OSError where this firmware cannot do DTLS: coaps is refused, never downgraded."""
+    try:
+        from tls import PROTOCOL_DTLS_CLIENT
+    except ImportError:
+        raise OSError(_E_NO_TLS)
+    return PROTOCOL_DTLS_CLIENT
+
+
+def wrap(sock, host, ca):
+    """The encrypted stream. Its handshake goes on with every read and write; until it is over a write returns None."""
+    import tls
+
+    context = tls.SSLContext(require())
+    context.verify_mode = tls.CERT_REQUIRED
+    try:
+        context.load_verify_locations(ca)
+        return context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    except (OSError, ValueError) as e:
+        raise fault(e)
+
+
+def fault(e):
+    """Failures of certificate and handshake are E_TLS; the system's errors stay what they are."""
+    if isinstance(e, ValueError) or e.errno < 0:
+        return OSError(_E_TLS)
+    return e

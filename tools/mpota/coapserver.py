@@ -1,0 +1,223 @@
+"""The CoAP and CoAPS server: Linkkit's login and resources, Observe on the upgrade resource, artifacts block by block.
+
+aiocoap is the server; it listens on a loopback port behind udpfront.py's ports.
+"""
+# SPDX-License-Identifier: MIT
+
+import asyncio
+import contextlib
+import itertools
+import json
+import threading
+import time
+
+import aiocoap
+from aiocoap.numbers import codes
+from aiocoap.numbers.optionnumbers import OptionNumber
+
+from mpota import files, messages, ports, rules, running
+from mpota.errors import ToolError
+from mpota.logins import Tokens
+from mpota.store import Store
+from mpota.udpfront import Dtls, Front, Plain, dtls_context
+
+START_S = 10
+BLOCK_SZX = 6  # 1024 bytes
+TOKEN_OPTIONS = (2088, 61)  # as Linkkit documents it, and as its SDK writes it
+JSON, OCTETS = 50, 42
+KEPT_S = 10  # a notice for a device that does not observe waits this long for its question
+
+
+def block(data, option):
+    """(bytes, (number, more, szx)) of the block that a Block2 option asks for; None beyond the end."""
+    szx = min(option.size_exponent, BLOCK_SZX) if option else BLOCK_SZX
+    start = option.block_number << (option.size_exponent + 4) if option else 0
+    if start >= len(data) and start:
+        return None
+    end = start + (16 << szx)
+    return data[start:end], (start >> (szx + 4), end < len(data), szx)
+
+
+class Site:
+    """What lies where. `tokens` are the logins; `ask(topic, payload)` gives, in time, the service's answer."""
+
+    def __init__(self, folder, tokens, ask, artifact_of):
+        self._folder, self._tokens, self._ask, self._artifact_of = running.served_folder(folder), tokens, ask, artifact_of
+        self._numbers = itertools.count(1)  # of notifications: over all, so that they grow for everybody
+        self._watchers, self._kept = {}, {}
+
+    async def render_to_pipe(self, pipe):
+        """aiocoap's: answers a request."""
+        request = pipe.request
+        self._forget_option(request)
+        path = request.opt.uri_path
+        try:
+            if path[:3] == ("topic", "ota", "device") and len(path) == 6:
+                await self._device(pipe, request, *path[3:])
+            elif path == ("auth",) and request.code == codes.POST:
+                pipe.add_response(self._auth(request), is_last=True)
+            elif len(path) == 1 and request.code == codes.GET and files.NAME.fullmatch(path[0]):
+                pipe.add_response(self._artifact(request, path[0]), is_last=True)
+            else:
+                pipe.add_response(aiocoap.Message(code=codes.NOT_FOUND), is_last=True)
+        except messages.BadMessage:
+            pipe.add_response(aiocoap.Message(code=codes.BAD_REQUEST), is_last=True)
+
+    def push(self, topic, payload):
+        """Tells a device's observer; keeps it for a moment for one that does not observe (yet)."""
+        _, _, _, kind, pk, dn = topic.split("/")
+        if kind != "upgrade":
+            return
+        watcher = self._watchers.get((pk, dn))
+        if watcher:
+            watcher.put_nowait(payload)
+        else:
+            self._kept[pk, dn] = payload, time.monotonic()
+
+    def _forget_option(self, request):
+        """Finds the token and takes it away."""
+        request.linkkit_token = None
+        for number in TOKEN_OPTIONS:
+            for option in request.opt.get_option(OptionNumber(number)):
+                request.linkkit_token = bytes(option.value).decode(errors="replace")
+
+    def _auth(self, request):
+        token = self._tokens.login(request.payload, _endpoint(request))
+        if token is None:
+            return aiocoap.Message(code=codes.UNAUTHORIZED)
+        return aiocoap.Message(code=codes.CONTENT, payload=json.dumps({"token": token}).encode(), content_format=JSON)
+
+    async def _device(self, pipe, request, kind, pk, dn):
+        if self._tokens.device(request.linkkit_token, _endpoint(request)) != (pk, dn):
+            pipe.add_response(aiocoap.Message(code=codes.UNAUTHORIZED), is_last=True)
+        elif kind == "upgrade" and request.code == codes.GET:
+            await self._upgrade(pipe, request, (pk, dn))
+        elif kind == "download" and request.code == codes.POST:
+            name = self._artifact_of(pk, dn)
+            pipe.add_response(self._artifact(request, name) if name else aiocoap.Message(code=codes.NOT_FOUND), is_last=True)
+        elif kind in messages.KINDS and request.code == codes.POST:
+            topic = messages.topic(kind, pk, dn)
+            messages.read(topic, request.payload)
+            answer = await self._ask(topic, request.payload)
+            code = codes.CONTENT if kind == "request" else codes.CHANGED
+            pipe.add_response(aiocoap.Message(code=code, payload=answer, content_format=JSON if answer else None), is_last=True)
+        else:
+            pipe.add_response(aiocoap.Message(code=codes.METHOD_NOT_ALLOWED), is_last=True)
+
+    async def _upgrade(self, pipe, request, device):
+        """What the device has to be told now, and whatever comes as long as it observes."""
+        observes = request.opt.observe == 0
+        if not observes:
+            pipe.add_response(self._notice(self._take(device)), is_last=True)
+            return
+        queue = self._watchers[device] = asyncio.Queue()
+        try:
+            payload = self._take(device)
+            while True:
+                notice = self._notice(payload)
+                notice.opt.observe = next(self._numbers) & 0xFFFFFF
+                pipe.add_response(notice, is_last=False)
+                payload = await queue.get()
+        finally:
+            if self._watchers.get(device) is queue:
+                del self._watchers[device]
+
+    def _take(self, device):
+        payload, at = self._kept.pop(device, (b"", 0))
+        return payload if time.monotonic() - at < KEPT_S else b""
+
+    def _notice(self, payload):
+        return aiocoap.Message(code=codes.CONTENT, payload=payload, content_format=JSON)
+
+    def _artifact(self, request, name):
+        """One block of a served file."""
+        try:
+            data = (self._folder / name).read_bytes()
+        except OSError:
+            return aiocoap.Message(code=codes.NOT_FOUND)
+        found = block(data, request.opt.block2)
+        if found is None:
+            return aiocoap.Message(code=codes.BAD_OPTION)
+        response = aiocoap.Message(code=codes.CONTENT, payload=found[0], content_format=OCTETS, etag=bytes.fromhex(name[:16]))
+        response.opt.block2 = found[1]
+        response.opt.size2 = len(data)
+        return response
+
+
+def _endpoint(request):
+    return request.remote.hostinfo
+
+
+class CoapServer:
+    """Runs the site and its two ports in a thread. `ask(topic, payload)` is called there; it gives a concurrent Future."""
+
+    def __init__(self, folder, bind, ask, certificates, wanted=(0, 0), noise=None):
+        self._folder, self._ask, self._certificates, self._noise = folder, ask, certificates, noise
+        self._sockets = [ports.listen_udp(bind, port) for port in wanted]
+        self.port, self.tls_port = (sock.getsockname()[1] for sock in self._sockets)
+        self._loop = asyncio.new_event_loop()
+        self._ready, self._fault = threading.Event(), None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self):
+        """Returns when requests are answered."""
+        self._thread.start()
+        if not self._ready.wait(START_S) or self._fault:
+            raise ToolError(f"port {self.port}", f"CoAP server does not start ({self._fault or 'no answer'})")
+
+    def push(self, topic, payload):
+        """Tells a device that observes. From any thread."""
+        self._loop.call_soon_threadsafe(self._site.push, topic, payload)
+
+    def stop(self):
+        """Ends the thread and closes the ports."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join(5)
+        for sock in self._sockets:
+            sock.close()
+
+    def _run(self):
+        try:
+            self._loop.run_until_complete(self._serve())
+        except Exception as error:  # told by start()
+            self._fault = error
+            self._ready.set()
+
+    async def _serve(self):
+        self._end = asyncio.Event()
+        store = Store(self._folder)  # of this thread
+        self._site = Site(self._folder, Tokens(lambda pk, dn: _secret(store, pk, dn)), self._wait, lambda pk, dn: _target(store, pk, dn))
+        inner = ports.probe_udp("127.0.0.1")
+        context = await aiocoap.Context.create_server_context(
+            self._site, bind=("127.0.0.1", inner), transports=["simplesocketserver"]
+        )
+        tls = dtls_context(self._certificates)
+        makers = (Plain, lambda to_server, to_peer: Dtls(tls, to_server, to_peer))
+        fronts = [
+            await Front.open(sock, ("127.0.0.1", inner), make, self._noise)
+            for sock, make in zip(self._sockets, makers, strict=True)
+        ]
+        self._ready.set()
+        await self._end.wait()
+        for front in fronts:
+            front.close()
+        store.close()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(context.shutdown(), 2)
+
+    async def _wait(self, topic, payload):
+        return await asyncio.wrap_future(self._ask(topic, payload))
+
+
+def _secret(store, pk, dn):
+    try:
+        return store.device(pk, dn).secret
+    except ToolError:
+        return None
+
+
+def _target(store, pk, dn):
+    """The file that a device is to fetch, or None."""
+    update = store.latest(pk, dn)
+    return store.artifact(update.artifact).file if update and update.state in rules.OPEN else None
