@@ -80,7 +80,7 @@ demo: setup keys ## the whole story on this computer; BOARD=linuxhost on the Lin
 .PHONY: test
 test: setup ## every test that CI runs
 	@$(MAKE) -s -C tests/core BUILD=$(BUILD) PYTHON=$(VENV)/python
-	@$(VENV)/python -m pytest -q tests
+	@$(VENV)/python -m pytest -q -n 2 --dist loadscope tests
 
 .PHONY: bench
 bench: setup keys ## instruction counts and ratios
