@@ -73,6 +73,29 @@ otaapp@esp8266: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys) 
 	@$(VENV)/mpota image build $(ESP8266)/firmware.bin $(OUT) --board esp8266 --product $(PRODUCT) \
 	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
 
+# The compiler of each architecture that MicroPython has native modules for.
+NATMOD := x64=gcc armv6m=arm-none-eabi-gcc armv7m=arm-none-eabi-gcc armv7emsp=arm-none-eabi-gcc xtensa=xtensa-lx106-elf-gcc \
+    xtensawin=xtensa-esp32-elf-gcc rv32imc=riscv64-unknown-elf-gcc
+natmod_cc = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NATMOD)))
+NATMOD_ARCHS = $(foreach pair,$(NATMOD),$(firstword $(subst =, ,$(pair))))
+ARCH ?= x64
+
+.PHONY: natmod
+natmod: setup ## the patch decoder as a native module for a stock MicroPython, out/ota_patch-ARCH.mpy: ARCH=
+	@[ -n "$(call natmod_cc,$(ARCH))" ] || { echo "natmod: ARCH is none of $(NATMOD_ARCHS)" >&2; false; }
+	@command -v $(call natmod_cc,$(ARCH)) > /dev/null || { echo "natmod: $(ARCH) needs $(call natmod_cc,$(ARCH)), which is not installed" >&2; false; }
+	@$(MAKE) natmod@$(ARCH)
+
+.PHONY: natmods
+natmods: setup ## the same for every architecture whose compiler is installed
+	@for arch in $(NATMOD); do command -v $${arch#*=} > /dev/null || echo "natmods: $${arch%%=*} needs $${arch#*=}, which is not installed"; done
+	@$(MAKE) $(foreach arch,$(NATMOD_ARCHS),$(if $(shell command -v $(call natmod_cc,$(arch))),natmod@$(arch)))
+
+natmod@%:
+	@mkdir -p out $(BUILD)/natmod/$*
+	@$(MAKE) -s -f ota/module/natmod.mk ARCH=$* MPY_DIR=$(MICROPY_TOP) BUILD=$(BUILD)/natmod/$* MOD=out/ota_patch-$* \
+	    PYTHON=$(VENV)/python > $(BUILD)/natmod/$*/build.log 2>&1 || { tail -n 20 $(BUILD)/natmod/$*/build.log >&2; false; }
+
 .PHONY: demo
 demo: setup keys ## the whole story on this computer; BOARD=linuxhost on the Linux board
 	@$(VENV)/python tests/e2e/demo.py $(BOARD)

@@ -32,7 +32,7 @@ class Install:
         self.size = 0
 
     def steps(self):
-        old_size, self.size, old_hash = native.patch_begin(self._state, self._more, self._input)
+        old_size, self.size, old_hash, _ = native.patch_begin(self._state, self._more, self._input)
         if old_size > self._active.room or self.size > self._limit:
             raise OSError(_E_PATCH_SIZE)
         yield from self._check_base(old_size, old_hash)

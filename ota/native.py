@@ -10,8 +10,8 @@ image_push(state, buf, n) -> count consumed; fewer than n only at the image's en
 image_finish(state, work, keys, vendor_id, class_id, min_counter): everything SPEC.md section 1 demands.
 image_info(state) -> (version, counter, flags, header_size, payload_size, total_size); version has 4 numbers.
 patch_state(n) -> bytes a state must have for a decoder of n bytes.
-patch_begin(state, next, input) -> (old_size, new_size, old_sha256): reads a patch's header. next() fills input with
-more of the patch and returns how many bytes came, 0 at the end.
+patch_begin(state, next, input) -> (old_size, new_size, old_sha256, new_sha256): reads a patch's header. next() fills
+input with more of the patch and returns how many bytes came, 0 at the end.
 patch_step(state, read, base, window, next, input, out) -> bytes put out, fewer than out holds only at the end.
 read(offset, buf) and base are the old image; window is a buffer of 132 bytes.
 md5_init(state), md5_push(state, buf, n), md5_finish(state) -> digest: MD5; state has MD5_STATE bytes.

@@ -2,6 +2,6 @@
 OTA_MODULE_DIR := $(USERMOD_DIR)
 OTA_CORE_DIR := $(OTA_MODULE_DIR)/../core
 
-SRC_USERMOD_C += $(addprefix $(OTA_MODULE_DIR)/,modota.c modota_net.c modota_patch.c)
+SRC_USERMOD_C += $(addprefix $(OTA_MODULE_DIR)/,modota.c modota_args.c modota_net.c modota_patch.c)
 SRC_USERMOD_LIB_C += $(addprefix $(OTA_CORE_DIR)/,image.c md5.c rsa.c sha256.c trailer.c \
 	patch.c patch_coder.c patch_model.c patch_sites.c patch_symbols.c patch_archs.c patch_arch_raw.c patch_arch_xtensa.c patch_arch_arm.c patch_arch_x86.c)

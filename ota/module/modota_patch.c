@@ -50,7 +50,7 @@ static struct call *state_of(mp_obj_t obj, size_t *decoder_bytes) {
     return c;
 }
 
-// patch_begin(state, next, input) -> (old_size, new_size, old_sha256): reads the header. next() fills input and
+// patch_begin(state, next, input) -> (old_size, new_size, old_sha256, new_sha256): reads the header. next() fills input and
 // returns how many bytes came, 0 at the end.
 static mp_obj_t patch_begin(mp_obj_t state, mp_obj_t next, mp_obj_t input) {
     size_t decoder_bytes, size;
@@ -75,6 +75,7 @@ static mp_obj_t patch_begin(mp_obj_t state, mp_obj_t next, mp_obj_t input) {
         mp_obj_new_int_from_uint(info->old_size),
         mp_obj_new_int_from_uint(info->new_size),
         mp_obj_new_bytes(info->old_sha256, sizeof(info->old_sha256)),
+        mp_obj_new_bytes(info->new_sha256, sizeof(info->new_sha256)),
     };
     return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
 }

@@ -7,4 +7,5 @@ int abs(int v);
 int atoi(const char *s);
 void *malloc(size_t n);
 void free(void *p);
+void exit(int status) __attribute__((noreturn));
 #endif

@@ -104,7 +104,7 @@ def patch_begin(state, next_input, source):
         r = checked(lib().ota_patch_push(decoder, None, c.byref(x)))
         call.at, call.left = call.left - x.in_n, x.in_n
     info = lib().ota_patch_get_info(decoder).contents
-    return info.old_size, info.new_size, bytes(info.old_sha256)
+    return info.old_size, info.new_size, bytes(info.old_sha256), bytes(info.new_sha256)
 
 
 def patch_step(state, read, base, window, next_input, source, out):

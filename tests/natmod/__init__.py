@@ -1,0 +1,1 @@
+"""The native module on the MicroPythons that can load it."""

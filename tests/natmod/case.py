@@ -1,0 +1,93 @@
+"""What every target is given: the module, two images, patches between them, and PORTING.md's program; and what it must say."""
+# SPDX-License-Identifier: MIT
+
+import functools
+import hashlib
+import re
+import subprocess
+import sys
+
+from otacore import BUILD, REPO
+from patch_pairs import linked_pair
+
+sys.path.insert(0, str(REPO / "tools"))
+
+from mpota import patch
+
+STATE = 8192
+# One line for each patch: the result's hash, or the code of the refusal.
+RUN = """
+import gc
+
+class Result:
+    def __init__(self):
+        self.digest = hashlib.sha256()
+
+    def write(self, data):
+        self.digest.update(data)
+
+for name in ("patch", "damaged", "cut", "foreign", "nonsense", "patch"):
+    gc.collect()
+    result = Result()
+    with open("old", "rb") as old, open(name, "rb") as patch:
+        try:
+            decode(old, patch, result, 8192)
+            print(name, "".join("%02x" % b for b in result.digest.digest()))
+        except OSError as error:
+            print(name, error.args[0])
+for size, start, got in ((100, 0, 0), (9000, 1, 0), (9000, 0, 129)):
+    try:
+        ota_patch.patch_begin(memoryview(bytearray(size))[start:], lambda: got, bytearray(128))
+    except ValueError as error:
+        print(error)
+"""
+
+
+def program():
+    """PORTING.md's program, and the lines that use it."""
+    return re.search(r"```python\n(.*?)```", (REPO / "PORTING.md").read_text(), re.S)[1] + RUN
+
+
+@functools.cache
+def build():
+    """Builds every module whose compiler is installed."""
+    made = subprocess.run(["make", "-C", REPO, "natmods"], capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+
+
+def module(arch):
+    """The .mpy for an architecture."""
+    build()
+    return (REPO / "out" / f"ota_patch-{arch}.mpy").read_bytes()
+
+
+@functools.cache
+def micropython(name):
+    """The folder of a stock MicroPython that tests/natmod/Makefile builds."""
+    top = BUILD / "src" / "micropython"
+    made = subprocess.run(["make", "-j2", "-C", REPO / "tests" / "natmod", name, f"BUILD={BUILD / 'micropython'}", f"MICROPY_DIR={top}"],
+                          capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
+    return BUILD / "micropython" / name
+
+
+def files(arch):
+    """(files that the program reads, the lines it must print)."""
+    old, new = linked_pair(71, "thumb" if arch.startswith("arm") else "xtensa" if arch == "xtensa" else "raw", 260)
+    data = patch.make(old, new, state=STATE)
+    damaged = bytearray(data)
+    damaged[len(data) // 2] ^= 0x40
+    foreign = patch.make(old[:-1] + b"!", new, state=STATE)
+    given = {"old": old, "patch": data, "damaged": bytes(damaged), "cut": data[:-9], "foreign": foreign, "nonsense": b"x" + data}
+    right = f"patch {hashlib.sha256(new).hexdigest()}"
+    said = [right, f"damaged {refusal(old, damaged)}", f"cut {refusal(old, data[:-9])}", "foreign 1073", "nonsense 1070", right]
+    return given, [*said, "buffer", "buffer", "length"]
+
+
+def refusal(old, data):
+    """The code by which the decoder of this computer refuses a patch."""
+    try:
+        patch.apply(old, bytes(data))
+    except patch.PatchError as error:
+        return error.code
+    raise AssertionError("the damage went unseen")
