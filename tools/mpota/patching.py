@@ -1,7 +1,9 @@
 """Patches as artifacts: made between signed images, wrapped and signed like one (SPEC.md, sections 1 and 3)."""
 # SPDX-License-Identifier: MIT
 
+import contextlib
 import hashlib
+import subprocess
 
 from mpota import image, patch, signing, storage
 from mpota.errors import ToolError
@@ -10,28 +12,35 @@ WORTH = 2 / 3  # of the image's size; above it the image itself is sent
 HEADER_BYTES = 32
 
 
-def make(old, new, arch="auto", state=16384):
-    """The bare patch from one file's bytes to another's."""
+@contextlib.contextmanager
+def _errors(path, kind):
+    """What is wrong with `path`, or with the compilers that build encoder and decoder when they are first used."""
     try:
+        yield
+    except kind as error:
+        raise ToolError(path, str(error)) from error
+    except FileNotFoundError as error:
+        raise ToolError(error.filename, "not found; on Debian: apt-get install build-essential") from error
+    except subprocess.CalledProcessError as error:
+        raise ToolError(error.cmd[0], f"cannot build the patch encoder (status {error.returncode})") from error
+
+
+def make(old, new, path, arch="auto", state=16384):
+    """The bare patch from one file's bytes to another's; `path` names it in errors."""
+    with _errors(path, ValueError):
         return patch.make(old, new, arch, state)
-    except ValueError as error:
-        raise ToolError("patch", str(error)) from error
 
 
 def apply(old, data, path):
     """The new file's bytes."""
-    try:
+    with _errors(path, patch.PatchError):
         return patch.apply(old, data)
-    except patch.PatchError as error:
-        raise ToolError(path, str(error)) from error
 
 
 def info(data, path):
     """What a bare or wrapped patch says of itself."""
-    try:
+    with _errors(path, patch.PatchError):
         return patch.info(unwrap(data, path))
-    except patch.PatchError as error:
-        raise ToolError(path, str(error)) from error
 
 
 def unwrap(data, path):
@@ -51,10 +60,10 @@ def for_base(folder, old_path, new_path, key, state):
     """The artifact from one image file to another, made once and kept in `folder`; None if it does not pay."""
     old, new = storage.read(old_path), storage.read(new_path)
     result = image.parse(new, new_path)
-    words = (hashlib.sha256(old).hexdigest()[:24], hashlib.sha256(new).hexdigest()[:24], f"{state}")
+    words = (hashlib.sha256(old).hexdigest()[:24], hashlib.sha256(new).hexdigest()[:24], f"{state}", patch.build.digest())
     kept = folder / f"{'-'.join(words)}.patch"
     if not kept.exists():
         storage.make_folder(folder)
-        storage.write(kept, make(old, new, state=state))
+        storage.write(kept, make(old, new, new_path, state=state))
     artifact = wrap(storage.read(kept), result, key)
     return artifact if len(artifact) < WORTH * len(new) else None

@@ -35,21 +35,25 @@ def prepare_patches(store, path, targets, signers, options):
 
     signers: (image key, digest key). options: PatchOptions."""
     known = {str(image.load(base)[0].version): base for base in options.bases}
+    result = image.load(path)[0]
     patches = []
     for version in sorted({device.version for device in targets if device.version}):
-        old = known.get(version) or _served(store, version)
-        if old is None or rules.same_version(version, str(image.load(path)[0].version)):
+        old = known.get(version) or _served(store, version, result.tlvs["UUID_CID"])
+        if old is None or rules.same_version(version, str(result.version)):
             continue
         data = patching.for_base(store.folder / "patches", old, path, signers[0], options.state)
         if data is not None:
-            version_of_result = str(image.load(path)[0].version)
-            patches.append(replace(_serve(store.folder, data, version_of_result, signers[1], options.digest), base=version))
+            patches.append(replace(_serve(store.folder, data, str(result.version), signers[1], options.digest), base=version))
     return patches
 
 
-def _served(store, version):
-    found = store.images(version)
-    return served_folder(store.folder) / found[0].file if found else None
+def _served(store, version, class_id):
+    """The newest image of a version for the same product and board, or None."""
+    for found in store.images(version):
+        path = served_folder(store.folder) / found.file
+        if path.is_file() and image.load(path)[0].tlvs["UUID_CID"] == class_id:
+            return path
+    return None
 
 
 def _serve(folder, data, version, key, digest):

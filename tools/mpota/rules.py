@@ -86,7 +86,7 @@ def _failure(update, step, desc, now):
         return _not_ready(update, desc, now)
     failures = update.failures + 1
     if update.sent_patch and (codes.is_final(step, desc) or failures >= MAX_FAILURES):
-        return replace(update, state=WAITING, step=step, desc=desc, patches=False, sent_patch=False, silent=0, due=now)
+        return replace(update, state=WAITING, step=step, desc=desc, patches=False, sent_patch=False, failures=0, silent=0, due=now)
     if codes.is_final(step, desc) or failures >= MAX_FAILURES:
         return replace(_failed(update, step, desc), failures=failures)
     return replace(update, state=WAITING, step=step, desc=desc, failures=failures, silent=0, due=now + RETRY_S)

@@ -26,12 +26,18 @@ def make_folder(path, mode=0o777):
 
 
 def write(path, data, mode=0o644):
-    """Replaces `path` by `data` in one step: a reader sees the old file or the whole new one."""
+    """Replaces the file `path` by `data` in one step: a reader sees the old file or the whole new one. A link stays a link, and
+    what is no file, like /dev/stdout, is written to."""
     temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".mpota-", dir=Path(path).parent)
+        target = Path(path)
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        target = target.resolve()
+        handle, temporary = tempfile.mkstemp(prefix=".mpota-", dir=target.parent)
         _fill(handle, data, mode)
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         _remove(temporary)
         raise os_error(path, error) from error

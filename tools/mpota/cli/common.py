@@ -14,6 +14,22 @@ state_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+class NumberType(click.ParamType):
+    """A u32, also as 0x..."""
+
+    name = "number"
+
+    def convert(self, value, param, ctx):
+        """The number, or a usage error."""
+        try:
+            number = int(value, 0) if isinstance(value, str) else value
+        except ValueError:
+            number = -1
+        if not 0 <= number <= 0xFFFFFFFF:
+            self.fail(f"{value} is not a number from 0 to 0xffffffff", param, ctx)
+        return number
+
+
 def print_json(value):
     """For scripts."""
     click.echo(json.dumps(value, indent=2))

@@ -5,7 +5,7 @@ import click
 
 from mpota import board, keys, linkkit, signing, storage
 from mpota import image as images
-from mpota.cli.common import json_option, print_facts, print_json
+from mpota.cli.common import NumberType, json_option, print_facts, print_json
 from mpota.errors import ToolError
 
 
@@ -22,22 +22,6 @@ class VersionType(click.ParamType):
         return version
 
 
-class CounterType(click.ParamType):
-    """A u32, also as 0x..."""
-
-    name = "number"
-
-    def convert(self, value, param, ctx):
-        """The number, or a usage error."""
-        try:
-            number = int(value, 0)
-        except ValueError:
-            number = -1
-        if not 0 <= number <= 0xFFFFFFFF:
-            self.fail(f"{value} is not a number from 0 to 0xffffffff", param, ctx)
-        return number
-
-
 @click.group()
 def image():
     """Builds, signs and checks images."""
@@ -49,7 +33,7 @@ def image():
 @click.option("--board", "board_name", required=True, help="A folder's name under boards/.")
 @click.option("--product", required=True, metavar="PK", help="Product key.")
 @click.option("--version", type=VersionType(), required=True)
-@click.option("--counter", type=CounterType(), required=True, help="Security counter: never boots below one confirmed.")
+@click.option("--counter", type=NumberType(), required=True, help="Security counter: never boots below one confirmed.")
 @click.option("--key", "key_path", type=click.Path(), required=True, help="Private key that signs.")
 @click.option("--vendor", metavar="DOMAIN", help="Instead of the board's vendor.")
 @click.option("--boards", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")

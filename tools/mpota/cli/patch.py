@@ -4,7 +4,7 @@
 import click
 
 from mpota import patching, storage
-from mpota.cli.common import json_option, print_facts, print_json
+from mpota.cli.common import NumberType, json_option, print_facts, print_json
 
 
 @click.group()
@@ -17,12 +17,12 @@ def patch():
 @click.argument("new", type=click.Path())
 @click.argument("out", type=click.Path())
 @click.option("--arch", type=click.Choice(["auto", "xtensa", "thumb", "arm", "x86-64", "raw"]), default="auto", show_default=True)
-@click.option("--state", default=16384, show_default=True, help="Bytes of memory that the decoder has.")
+@click.option("--state", type=NumberType(), default=16384, show_default=True, help="Bytes of memory that the decoder has.")
 @json_option
 def make(old, new, out, arch, state, as_json):
     """Makes the patch OUT that turns OLD into NEW."""
-    after = storage.read(new)
-    made = patching.make(storage.read(old), after, arch, state)
+    before, after = storage.read(old), storage.read(new)
+    made = patching.make(before, after, out, arch, state)
     storage.write(out, made)
     facts = patching.info(made, out)
     if as_json:

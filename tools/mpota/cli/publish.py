@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from mpota import keys, rules, running
 from mpota import publish as publishing
-from mpota.cli.common import json_option, outcome, print_outcomes, state_option
+from mpota.cli.common import NumberType, json_option, outcome, print_outcomes, state_option
 from mpota.codes import text
 from mpota.store import Store
 
@@ -21,7 +21,7 @@ from mpota.store import Store
 @click.option("--url-scheme", type=click.Choice(["https", "http", "coaps", "coap"]), default="https", show_default=True)
 @click.option("--image-key", type=click.Path(), help="Private key of images: makes patches too, for what the devices run.")
 @click.option("--base", "bases", type=click.Path(), multiple=True, help="An image that runs somewhere but was never published.")
-@click.option("--state-bytes", default=8192, show_default=True, help="Memory that the boards' patch decoder has.")
+@click.option("--state-bytes", type=NumberType(), default=8192, show_default=True, help="Memory that the boards' patch decoder has.")
 @click.option("--wait", is_flag=True, help="Until every device is there or has failed; status 0 only if all are there.")
 @click.option("--timeout", type=click.FloatRange(min=0), default=600, show_default=True, help="Seconds to wait.")
 @state_option

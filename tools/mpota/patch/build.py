@@ -19,7 +19,8 @@ def build_directory():
     return Path(os.environ.get("MPOTA_BUILD") or ROOT / "build") / "patch"
 
 
-def _digest():
+def digest():
+    """Changes with every source that a patch depends on."""
     h = hashlib.sha256()
     for path in sorted([*CORE.glob("*.h"), *DECODER, *ENCODER, HERE / "encoder.h", Path(__file__)]):
         h.update(path.read_bytes())
@@ -42,8 +43,8 @@ def _link(objects, out):
 def libraries():
     """Paths of the encoder's and the decoder's shared library."""
     where = build_directory()
-    digest = _digest()
-    encoder, decoder = where / f"encoder-{digest}.so", where / f"decoder-{digest}.so"
+    sources = digest()
+    encoder, decoder = where / f"encoder-{sources}.so", where / f"decoder-{sources}.so"
     if encoder.exists() and decoder.exists():
         return encoder, decoder
     work = where / f"work-{os.getpid()}"
