@@ -84,9 +84,9 @@ class Registration:
             response.close()
 
     def _header(self, line, headers):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            self._length = int(value)
+        colon = line.find(b":")
+        if line[:colon].lower() == b"content-length":
+            self._length = int(line[colon + 1 :])
 
     def _failed(self, e):
         from ota import reason

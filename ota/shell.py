@@ -220,7 +220,7 @@ def _server(text, has_tls):
     """"[scheme://]host:port" as (scheme, (host, port)), or None. Without a scheme it is MQTT, over TLS where the board has it."""
     scheme = "mqtts" if has_tls else "mqtt"
     if "://" in text:
-        scheme, _, text = text.partition("://")
+        scheme, text = text.split("://", 1)
     colon = text.rfind(":")
     if scheme not in ("mqtt", "mqtts", "coap", "coaps") or (scheme == "mqtts" and not has_tls):
         return None
