@@ -5,10 +5,12 @@ package(
     "ota",
     (
         "__init__.py",
+        "channel.py",
         "install.py",
         "md5.py",
         "message.py",
         "native.py",
+        "parameters.py",
         "reason.py",
         "registration.py",
         "report.py",

@@ -1,6 +1,6 @@
 """Dynamic registration (SPEC.md section 4): a device that only knows its product's secret gets its own, over HTTPS.
 
-Stands in for the channel until then; the secret is kept in the board's settings before it is used.
+Stands in for the channel until then; the secret is kept in the board's parameter area before it is used.
 """
 
 # SPDX-License-Identifier: MIT
@@ -22,25 +22,27 @@ _HOST = "iot-auth.cn-shanghai.aliyuncs.com"
 
 
 class Registration:
-    """identity: (pk, dn, ps). server: (host, port) or None for the cloud's. on_secret(ds) is called once."""
+    """identity: (pk, dn, ps). server: (host, port) or None for the cloud's. board: keeps the secret. on_secret(ds) is
+    called once."""
 
     connected = False
 
-    def __init__(self, identity, server, on_secret):
+    def __init__(self, identity, server, board, on_secret):
         self._pk, self._dn, self._ps = identity
         self._server = server or (_HOST, 443)
+        self._board = board
         self._on_secret = on_secret
         self._backoff_ms = 0
         self._next_ms = time.ticks_ms()
 
     def poll(self):
-        secret = settings.secret(self._pk, self._dn)
+        secret = settings.secret(self._board, self._pk, self._dn)
         if not secret:
             if time.ticks_diff(self._next_ms, time.ticks_ms()) > 0:
                 return
             try:
                 secret = _read_reply(self._post(), self._pk, self._dn)
-                settings.keep_secret(self._pk, self._dn, secret)
+                settings.keep_secret(self._board, self._pk, self._dn, secret)
             except OSError as e:
                 self._failed(e)
                 return
@@ -82,9 +84,9 @@ class Registration:
             response.close()
 
     def _header(self, line, headers):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            self._length = int(value)
+        colon = line.find(b":")
+        if line[:colon].lower() == b"content-length":
+            self._length = int(line[colon + 1 :])
 
     def _failed(self, e):
         from ota import reason

@@ -12,19 +12,15 @@ import time
 
 from micropython import const
 
-from ota import message, reason, running
+from ota import channel, message, reason, running
+from ota.channel import COAP, MQTT
 from ota.report import Report
 from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256, Rules
 from ota.slot import Slot
 from ota.update import Update
 
-MQTT = const(0)
-COAP = const(1)
-
-_NET_TIMEOUT_MS = const(3000)
 _LAST_DATA_FAULT = const(1011)
 _E_DECLINED = const(1028)
-_E_NO_TLS = const(1045)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
 
@@ -141,48 +137,13 @@ class OtaService:
             raise RuntimeError("not initialised")
 
     def _open_transport(self):
-        from ota.transport import net
-
-        if self.trans_protcol not in (MQTT, COAP):
-            raise ValueError("trans_protcol")
-        net.install(self._config.CA if self._board.has_tls else None, _NET_TIMEOUT_MS)
-        if not self.ds and self.ps:
-            self._transport = self._registration()
-        elif self.trans_protcol == COAP:
-            self._transport = self._coap()
-        else:
-            self._transport = self._mqtt()
+        callbacks = self._receive, self._connected, self._registered
+        self._transport = channel.transport(self, self._board, self._config, callbacks)
         self._report = Report(self._transport)
-
-    def _registration(self):
-        """Stands in for the channel until the device has its secret."""
-        from ota.registration import Registration
-
-        if not self._board.has_tls:
-            raise OSError(_E_NO_TLS)
-        return Registration((self.pk, self.dn, self.ps), self.auth_server, self._registered)
 
     def _registered(self, ds):
         self.ds = ds
         self._open_transport()
-
-    def _coap(self):
-        from ota.transport import coap
-
-        server = self.server or coap.default_server(self.pk)
-        identity = self.pk, self.dn, self.ds
-        return coap.Coap(identity, server, self.tls, self._config.CA, self.poll_s, self._receive, self._connected)
-
-    def _mqtt(self):
-        from ota.transport.mqtt import Mqtt  # binds the sockets that net installed
-
-        return Mqtt(
-            (self.pk, self.dn, self.ds),
-            self.server or self._config.server(self.pk),
-            self.tls and self._board.has_tls,
-            self._receive,
-            self._connected,
-        )
 
     def _receive(self, payload):
         self._inbox = payload
@@ -211,7 +172,7 @@ class OtaService:
     def _begin(self, notice):
         if self.accept_cb and not self.accept_cb(notice):
             raise OSError(_E_DECLINED)
-        source = self._source(notice)
+        source = channel.source(self, self._config, notice)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
         state = self._board.patch_state
@@ -220,15 +181,6 @@ class OtaService:
             self._say("fetch resumes at %d" % self._inactive.progress)
         self._steps = self._update.steps()
         self._report.begin()
-
-    def _source(self, notice):
-        if notice.url.startswith("coap"):
-            from ota.download import coap
-
-            return coap.Source(notice.url, notice.size, (self.pk, self.dn, self.ds), self._config.CA)
-        from ota.download import http
-
-        return http.Source(notice.url, notice.size)
 
     def _advance(self):
         try:

@@ -1,53 +1,60 @@
-"""What `OTA_APP`, `netmgr` and `ota server` were told, kept in a file of the board so that it outlives a restart; and, in
-a file of its own, the device secret that registration brought."""
+"""What `OTA_APP`, `netmgr` and `ota server` were told, and the device secret that registration brought: a JSON object in
+the board's parameter area."""
 
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-_FILE = "ota.json"
-_SECRET_FILE = "ota-secret.json"
+from ota.parameters import Parameters
+
 _KEYS = ("ssid", "password", "pk", "dn", "ds", "ps", "server", "auth", "download")
+_REGISTERED = ("registered_pk", "registered_dn", "registered_ds")
 _VALUE_MAX = const(128)
 
 
-def load():
-    """Returns the settings as a dict of str; empty where the file is missing or is not what save() wrote."""
-    return _load(_FILE, _KEYS)
+def load(board):
+    """Returns the settings as a dict of str; empty where there are none."""
+    return {key: value for key, value in _load(board).items() if key in _KEYS}
 
 
-def save(settings):
-    """Replaces the file in one step: a cut leaves the old one or the new one."""
-    _save(_FILE, settings)
+def change(board, changes):
+    """Changes some and returns all; None takes one away. A cut leaves the old ones or the new ones."""
+    values = _load(board)
+    values.update(changes)
+    _save(board, values)
+    return load(board)
 
 
-def secret(pk, dn):
+def secret(board, pk, dn):
     """The secret that this device was given when it registered, or None."""
-    found = _load(_SECRET_FILE, ("pk", "dn", "ds"))
-    return found.get("ds") if found.get("pk") == pk and found.get("dn") == dn else None
+    found = _load(board)
+    owner = found.get("registered_pk"), found.get("registered_dn")
+    return found.get("registered_ds") if owner == (pk, dn) else None
 
 
-def keep_secret(pk, dn, ds):
-    """Keeps it as save() does."""
-    _save(_SECRET_FILE, {"pk": pk, "dn": dn, "ds": ds})
+def keep_secret(board, pk, dn, ds):
+    """Keeps it."""
+    values = _load(board)
+    values.update(zip(_REGISTERED, (pk, dn, ds)))
+    _save(board, values)
 
 
-def _load(name, keys):
+def _area(board):
+    return Parameters(board.flash, board.parameters)
+
+
+def _load(board):
     import json
 
     try:
-        with open(name) as f:
-            found = json.load(f)
-    except (OSError, ValueError, TypeError, RuntimeError):
+        found = json.loads(_area(board).load() or b"{}")
+    except (ValueError, TypeError, RuntimeError):
         return {}
     if type(found) is not dict:
         return {}
-    return {key: found[key] for key in keys if type(found.get(key)) is str and len(found[key]) <= _VALUE_MAX}
+    return {key: found[key] for key in _KEYS + _REGISTERED if type(found.get(key)) is str and len(found[key]) <= _VALUE_MAX}
 
 
-def _save(name, values):
+def _save(board, values):
     import json
-    import os
 
-    with open(name + ".new", "w") as f:
-        json.dump(values, f)
-    os.rename(name + ".new", name)
+    _area(board).save(json.dumps({key: value for key, value in values.items() if value is not None}).encode())

@@ -49,7 +49,7 @@ class Shell:
         self._board = board
         self._config = config
         self._echo = echo
-        self._settings = settings.load()
+        self._settings = settings.load(board)
         self._line = bytearray()
         self._input = select.poll()
         self._input.register(sys.stdin, select.POLLIN)
@@ -131,6 +131,9 @@ class Shell:
 
             print("%s: %s (%s)" % (name, reason.of(e.errno)[1], e.errno))
 
+    def _keep(self, changes):
+        self._settings = settings.change(self._board, changes)
+
     def _help(self, words):
         print(_HELP)
 
@@ -142,12 +145,10 @@ class Shell:
 
     def _netmgr(self, words):
         if len(words) == 3 and words[0] == "connect":
-            self._settings["ssid"], self._settings["password"] = words[1:]
-            settings.save(self._settings)
+            self._keep({"ssid": words[1], "password": words[2]})
             self._join()
         elif words == ["clear"]:
-            self._settings.pop("ssid", None)
-            settings.save(self._settings)
+            self._keep({"ssid": None, "password": None})
         elif words:
             print("usage: netmgr [connect SSID PASSWD | clear]")
         else:
@@ -161,9 +162,7 @@ class Shell:
         if len(words) != 4:
             print(_USAGE)
             return
-        for key, value in zip(_IDENTITY, words):
-            self._settings[key] = value
-        settings.save(self._settings)
+        self._keep(dict(zip(_IDENTITY, words)))
         print("Hello OTA.")
         self._start_service()
 
@@ -188,11 +187,9 @@ class Shell:
 
     def _ota(self, words):
         if len(words) == 2 and words[0] in ("server", "auth") and _server(words[1], self._board.has_tls):
-            self._settings[words[0]] = words[1]
-            settings.save(self._settings)
+            self._keep({words[0]: words[1]})
         elif len(words) == 2 and words[0] == "download" and words[1] in _DOWNLOADS:
-            self._settings["download"] = words[1]
-            settings.save(self._settings)
+            self._keep({"download": words[1]})
         elif not self.service:
             print("not started; use OTA_APP")
         elif words == ["status"]:
@@ -223,7 +220,7 @@ def _server(text, has_tls):
     """"[scheme://]host:port" as (scheme, (host, port)), or None. Without a scheme it is MQTT, over TLS where the board has it."""
     scheme = "mqtts" if has_tls else "mqtt"
     if "://" in text:
-        scheme, _, text = text.partition("://")
+        scheme, text = text.split("://", 1)
     colon = text.rfind(":")
     if scheme not in ("mqtt", "mqtts", "coap", "coaps") or (scheme == "mqtts" and not has_tls):
         return None

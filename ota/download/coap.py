@@ -172,15 +172,23 @@ class Source:
 
 def _split(url):
     """(host, port or 0, path parts, query parts) of a coap or coaps URL; OSError for any other."""
-    scheme, _, rest = url.partition("://")
+    scheme, rest = _halves(url, "://")
     if scheme not in ("coap", "coaps") or "#" in rest:
         raise OSError(_E_URL)
-    rest, _, query = rest.partition("?")
-    host, _, path = rest.partition("/")
-    host, colon, port = host.partition(":")
-    if not host or not path or (colon and not port.isdigit()) or (colon and not 0 < int(port) < 65536) or "@" in host:
+    rest, query = _halves(rest, "?")
+    authority, path = _halves(rest, "/")
+    host, port = _halves(authority, ":")
+    if host != authority and not (port.isdigit() and 0 < int(port) < 65536):
+        raise OSError(_E_URL)
+    if not host or not path or "@" in host:
         raise OSError(_E_URL)
     return host, int(port or 0), _parts(path, "/"), _parts(query, "&")
+
+
+def _halves(text, separator):
+    """What stands before the separator and behind it; the ESP8266's str has no partition()."""
+    at = text.find(separator)
+    return (text, "") if at < 0 else (text[:at], text[at + len(separator) :])
 
 
 def _parts(text, separator):

@@ -24,6 +24,7 @@ class Board:
     def __init__(self):
         self.flash = Flash(esp, ota_config.FLASH_SIZE, ota_config.SECTOR)
         self.slots = ota_config.SLOTS
+        self.parameters = ota_config.PARAMETERS
         self.active = _handover() & 1
         self._watchdog = watch_trial()
         self._station = network.WLAN(network.STA_IF)

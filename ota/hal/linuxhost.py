@@ -16,6 +16,7 @@ class Board:
     def __init__(self):
         self.flash = Flash(_linuxhost, ota_config.FLASH_SIZE, ota_config.SECTOR)
         self.slots = ota_config.SLOTS
+        self.parameters = ota_config.PARAMETERS
         self.active = _linuxhost.slot()
 
     def feed(self):

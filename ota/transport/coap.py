@@ -33,18 +33,17 @@ _OBSERVATION = const(5)
 
 
 class Coap:
-    """As Mqtt. identity: (pk, dn, ds). server: (host, port). secure: DTLS, ca: its CA certificate. poll_s: how often
-    to ask. on_message(payload) gets each upgrade message.
+    """As Mqtt. identity: (pk, dn, ds). server: (host, port). security: (whether DTLS, its CA certificate). poll_s: how
+    often to ask. callbacks: on_message(payload) gets each upgrade message, on_connect().
 
     Nothing blocks: what cannot be told at once is told later. on_connect() is called after every login and again
     whenever an inform or an outcome has arrived; inform() and report(..., 1) then say True for it."""
 
-    def __init__(self, identity, server, secure, ca, poll_s, on_message, on_connect):
+    def __init__(self, identity, server, security, poll_s, callbacks):
         self._session = Session(identity)
-        self._link = coap_link.Link(server, secure, ca)
+        self._link = coap_link.Link(server, *security)
         self._poll_ms = poll_s * 1000
-        self._on_message = on_message
-        self._on_connect = on_connect
+        self._on_message, self._on_connect = callbacks
         self._version = self._informed = self._delivered = None
         self._reports = []
         self._doing = 0

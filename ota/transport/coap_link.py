@@ -72,7 +72,7 @@ class Link:
         """Makes the socket. A DTLS handshake is driven by poll() once there is a request."""
         import socket
 
-        info = socket.getaddrinfo(self._server[0], self._server[1], 0, socket.SOCK_DGRAM)[0]
+        info = socket.getaddrinfo(self._server[0], self._server[1])[0]
         sock = socket.socket(info[0], socket.SOCK_DGRAM)
         try:
             sock.connect(info[-1])

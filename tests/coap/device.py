@@ -72,9 +72,8 @@ def channel(server, identity, secure=False, ca="", poll_s=300, version="1.0.0"):
 
     outcomes = []
     try:
-        link = coap.Coap(
-            identity, tuple(server), secure, unhexlify(ca), poll_s, lambda payload: tell(message=payload.decode()), connected
-        )
+        callbacks = lambda payload: tell(message=payload.decode()), connected
+        link = coap.Coap(identity, tuple(server), (secure, unhexlify(ca)), poll_s, callbacks)
     except OSError as e:
         return tell(error=e.errno)
     typed = select.poll()

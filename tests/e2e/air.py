@@ -10,10 +10,11 @@ from mpota.udpfront import Front, Plain
 
 
 class Air:
-    """Relays address -> target, both (host, port), in both directions through `noise`."""
+    """Relays address -> target, both (host, port), in both directions through `noise`. make: what meets a peer, as Front's."""
 
-    def __init__(self, address, target, noise=None):
+    def __init__(self, address, target, noise=None, make=Plain):
         self.noise = noise or Noise(0)
+        self._make = make
         self._socket = ports.listen_udp(*address)
         self.address = self._socket.getsockname()
         self._loop = asyncio.new_event_loop()
@@ -30,6 +31,6 @@ class Air:
 
     async def _relay(self, target):
         self._end = asyncio.Event()
-        front = await Front.open(self._socket, target, Plain, self.noise)
+        front = await Front.open(self._socket, target, self._make, self.noise)
         await self._end.wait()
         front.close()

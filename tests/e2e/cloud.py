@@ -15,6 +15,8 @@ WAIT_S = 20
 class Cloud:
     """devices: mpota.store.Device. certificates: mpota.pki.Certificates for the broker's TLS."""
 
+    huge = 100_000
+
     def __init__(self, folder, certificates, devices):
         self._broker = Broker(folder, "127.0.0.1", certificates)
         self._broker.start(devices)
@@ -41,6 +43,10 @@ class Cloud:
         self._client.disconnect()
         self._client.loop_stop()
         self._broker.stop()
+
+    def carries(self, payload):
+        """Whether the channel brings this to the device at all."""
+        return True
 
     def send(self, device, payload):
         """Publishes bytes on a device's upgrade topic; device: "pk/dn"."""

@@ -14,6 +14,7 @@ from mpota.store import Device
 
 from e2e import firmware as firmware_
 from e2e.cloud import Cloud
+from e2e.coapcloud import CoapCloud, CoapShop
 from e2e.firmware import BOARD, PRODUCT, Firmware
 from e2e.host import BUILD, Server
 from e2e.linuxboard import LinuxBoard
@@ -176,9 +177,22 @@ def lamps_of(server, firmware, names):
 
 
 @pytest.fixture(scope="session")
-def cloud(certificates):
+def clouds(certificates):
+    """One of each channel; both know the same devices."""
     devices = [Device(PRODUCT, f"target-{i}", SECRET) for i in range(20)]
-    running = Cloud(FOLDER / "cloud", certificates, devices)
+    running = {
+        "mqtt": Cloud(FOLDER / "cloud", certificates, devices),
+        "coap": CoapCloud(FOLDER / "coap-cloud", certificates, devices),
+    }
+    yield running
+    for each in running.values():
+        each.stop()
+
+
+@pytest.fixture(scope="session")
+def coap_shop(certificates):
+    """DTLS with the certificate that boards trust."""
+    running = CoapShop(certificates)
     yield running
     running.stop()
 
@@ -217,6 +231,7 @@ class Target(Lamp):
         words, number = self.expect(r"refused: (.*) \((-?\d+)\)$", timeout_s).groups()
         assert int(number) == code, f"refused with {number} {words}"
         self.is_unharmed()
+        self.cloud.wait_report(self.name, self._handled, lambda step, _: step < 0)
         reports = self.new_reports()
         assert [f"{code} {words}"] == [desc for step, desc in reports if step < 0], reports
         return reports
@@ -241,13 +256,13 @@ class Target(Lamp):
 
 
 @pytest.fixture(scope="session")
-def new_target(firmware, cloud):
+def new_target(firmware, clouds):
     """Makes targets; they stay on until the session ends."""
     numbers = itertools.count()
     targets = []
 
-    def make():
-        targets.append(Target(firmware, cloud, next(numbers)))
+    def make(channel):
+        targets.append(Target(firmware, clouds[channel], next(numbers)))
         return targets[-1]
 
     yield make
@@ -256,6 +271,12 @@ def new_target(firmware, cloud):
 
 
 @pytest.fixture(scope="module")
-def target(new_target):
-    """The module's target: every test leaves it as it found it."""
-    return new_target()
+def target(new_target, request):
+    """The module's target: every test leaves it as it found it. A module can name its channels; it is MQTT otherwise."""
+    return new_target(getattr(request, "param", "mqtt"))
+
+
+@pytest.fixture
+def own_shop(target, shop, coap_shop):
+    """Where an artifact is offered in the way of the target's channel."""
+    return coap_shop if isinstance(target.cloud, CoapCloud) else shop

@@ -15,6 +15,8 @@ GOOD = firmware.image(NEWER, PAYLOAD, counter=5)
 PARSED = images.parse(GOOD, "good")
 HEADER = 0x200
 
+pytestmark = pytest.mark.parametrize("target", ("mqtt", "coap"), indirect=True, scope="module")
+
 
 def refuses(target, shop, artifact, code, version=NEWER, **fields):
     target.refuses(notice(artifact, shop.offer(artifact), version, **fields), code)
@@ -26,24 +28,24 @@ def flipped(offset, bit=0):
     return bytes(data)
 
 
-def test_image_for_another_product_is_refused(target, shop):
-    refuses(target, shop, firmware.image(NEWER, PAYLOAD, counter=5, product="a1another"), 1008)
+def test_image_for_another_product_is_refused(target, own_shop):
+    refuses(target, own_shop, firmware.image(NEWER, PAYLOAD, counter=5, product="a1another"), 1008)
 
 
-def test_image_for_another_board_is_refused(target, shop):
-    refuses(target, shop, firmware.image(NEWER, PAYLOAD, counter=5, board="esp8266"), 1008)
+def test_image_for_another_board_is_refused(target, own_shop):
+    refuses(target, own_shop, firmware.image(NEWER, PAYLOAD, counter=5, board="esp8266"), 1008)
 
 
-def test_image_of_another_vendor_is_refused(target, shop):
-    refuses(target, shop, firmware.image(NEWER, PAYLOAD, counter=5, vendor="vendor.example"), 1008)
+def test_image_of_another_vendor_is_refused(target, own_shop):
+    refuses(target, own_shop, firmware.image(NEWER, PAYLOAD, counter=5, vendor="vendor.example"), 1008)
 
 
-def test_lower_security_counter_is_refused(target, shop):
-    refuses(target, shop, firmware.image(NEWER, PAYLOAD, counter=4), 1009)
+def test_lower_security_counter_is_refused(target, own_shop):
+    refuses(target, own_shop, firmware.image(NEWER, PAYLOAD, counter=4), 1009)
 
 
-def test_foreign_signature_is_refused(target, shop):
-    refuses(target, shop, firmware.image(NEWER, PAYLOAD, counter=5, key=firmware.FOREIGN_KEY), 1006)
+def test_foreign_signature_is_refused(target, own_shop):
+    refuses(target, own_shop, firmware.image(NEWER, PAYLOAD, counter=5, key=firmware.FOREIGN_KEY), 1006)
 
 
 @pytest.mark.parametrize(
@@ -60,8 +62,8 @@ def test_foreign_signature_is_refused(target, shop):
         (HEADER + len(PAYLOAD) - 1, 7, 1005),
     ],
 )
-def test_one_changed_bit_in_header_or_payload_is_refused(target, shop, offset, bit, code):
-    refuses(target, shop, flipped(offset, bit), code)
+def test_one_changed_bit_in_header_or_payload_is_refused(target, own_shop, offset, bit, code):
+    refuses(target, own_shop, flipped(offset, bit), code)
 
 
 def tlvs():
@@ -81,37 +83,37 @@ CODES = {"SEC_CNT": 1005, "UUID_VID": 1005, "UUID_CID": 1005, "SHA256": 1005, "K
 
 
 @pytest.mark.parametrize(("name", "offset"), tlvs(), ids=lambda value: str(value))
-def test_one_changed_bit_in_a_tlv_is_refused(target, shop, name, offset):
-    refuses(target, shop, flipped(offset + 1), CODES[name])
+def test_one_changed_bit_in_a_tlv_is_refused(target, own_shop, name, offset):
+    refuses(target, own_shop, flipped(offset + 1), CODES[name])
 
 
-def test_image_that_is_cut_short_is_refused(target, shop):
-    refuses(target, shop, GOOD[:-1], 1003)
+def test_image_that_is_cut_short_is_refused(target, own_shop):
+    refuses(target, own_shop, GOOD[:-1], 1003)
 
 
-def test_bytes_behind_the_image_are_refused(target, shop):
-    refuses(target, shop, GOOD + b"\0", 1003)
+def test_bytes_behind_the_image_are_refused(target, own_shop):
+    refuses(target, own_shop, GOOD + b"\0", 1003)
 
 
-def test_another_version_than_announced_is_refused(target, shop):
-    refuses(target, shop, GOOD, 1051, version="1.12.0")
+def test_another_version_than_announced_is_refused(target, own_shop):
+    refuses(target, own_shop, GOOD, 1051, version="1.12.0")
 
 
-def test_image_that_is_announced_as_a_patch_is_refused(target, shop):
-    refuses(target, shop, GOOD, 1002, isDiff=1)
+def test_image_that_is_announced_as_a_patch_is_refused(target, own_shop):
+    refuses(target, own_shop, GOOD, 1002, isDiff=1)
 
 
-def test_patch_that_is_announced_as_an_image_is_refused(target, shop):
-    refuses(target, shop, patching.wrap(b"MPOP" + bytes(200), PARSED, keys.load_private(IMAGE_KEY)), 1002)
+def test_patch_that_is_announced_as_an_image_is_refused(target, own_shop):
+    refuses(target, own_shop, patching.wrap(b"MPOP" + bytes(200), PARSED, keys.load_private(IMAGE_KEY)), 1002)
 
 
-def test_signed_nonsense_that_is_announced_as_a_patch_is_refused(target, shop):
-    refuses(target, shop, patching.wrap(bytes(500), PARSED, keys.load_private(IMAGE_KEY)), 1070, isDiff=1)
+def test_signed_nonsense_that_is_announced_as_a_patch_is_refused(target, own_shop):
+    refuses(target, own_shop, patching.wrap(bytes(500), PARSED, keys.load_private(IMAGE_KEY)), 1070, isDiff=1)
 
 
-def test_artifact_that_was_rejected_is_not_fetched_again(target, shop):
+def test_artifact_that_was_rejected_is_not_fetched_again(target, own_shop):
     artifact = firmware.image(NEWER, PAYLOAD + b"again", counter=4)
-    url = shop.offer(artifact)
+    url = own_shop.offer(artifact)
     target.refuses(notice(artifact, url, NEWER), 1009)
     target.refuses(notice(artifact, url, NEWER), 1031)
-    assert len(shop.visits_to(url)) == 1
+    assert len(own_shop.visits_to(url)) == 1

@@ -1,7 +1,6 @@
 """Updates over CoAP and CoAPS, with every download, through `mpota serve` and real boards."""
 # SPDX-License-Identifier: MIT
 
-import concurrent.futures
 import json
 
 import pytest
@@ -11,8 +10,8 @@ from mpota.noise import Noise
 from mpota.store import Store
 
 from e2e.air import Air
-from e2e.conftest import HERE, SECRET, THERE, Lamp, wait_until
-from e2e.firmware import DIGEST_KEY, FOREIGN_KEY, PRODUCT, notice
+from e2e.conftest import HERE, SECRET, THERE, Lamp
+from e2e.firmware import DIGEST_KEY, PRODUCT, notice
 from e2e.host import Server
 
 TRANSPORTS = ("mqtts", "mqtt", "coaps", "coap")
@@ -86,70 +85,19 @@ def test_coaps_with_a_stranger_is_refused_and_nothing_is_sent_to_him(firmware, n
         stranger.stop()
 
 
-class Cloud:
-    """A CoAP server that tells one device whatever a test says; `reports` is what came back."""
-
-    def __init__(self, folder, certificates, device):
-        Store(folder, create=True).add_device(PRODUCT, device, SECRET)
-        self.reports = []
-        self._server = CoapServer(folder, HERE, self._ask, certificates)
-        self._server.start()
-        self.port, self._device = self._server.port, device
-        self.stop = self._server.stop
-
-    def _ask(self, topic, payload):
-        kind, params = topic.split("/")[3], json.loads(payload)["params"]
-        if kind == "progress":
-            self.reports.append((int(params["step"]), params["desc"]))
-        answer = concurrent.futures.Future()
-        answer.set_result(b"")
-        return answer
-
-    def send(self, payload):
-        self._server.push(f"/ota/device/upgrade/{PRODUCT}/{self._device}", payload)
-
-
-@pytest.fixture(scope="module")
-def target(firmware, names, tmp_path_factory, certificates):
-    """(board, cloud): a board that runs 1.10.0 and is told lies over CoAP."""
-    lamp = Lamp(firmware, next(names), firmware.image("1.10.0", counter=5))
-    cloud = Cloud(tmp_path_factory.mktemp("cloud"), certificates, lamp.dn)
-    lamp.join(f"coap://{HERE}:{cloud.port}", "1.10.0")
-    yield lamp, cloud
-    lamp.cut()
-    cloud.stop()
-
-
-ARTIFACT = bytes(range(256)) * 64
-URL = "coaps://127.0.0.1:1/never-fetched.bin"
-
-
-def lie(**fields):
-    return notice(ARTIFACT, URL, fields.pop("newer", "1.11.0"), **fields)
-
-
-LIES = {
-    "no JSON": (b"\x00\xff", 1020), "cut": (lie()[:300], 1020), "no object": (b"[]", 1022), "longer than a block": (lie(filler="x" * 1000), 1021),
-    "no size": (lie(without=("size",)), 1022), "size as text": (lie(size="7"), 1022), "negative size": (lie(size=-1), 1022),
-    "huge size": (lie(size=1 << 30), 1027), "no url": (lie(without=("url",)), 1022), "other scheme": (lie(url="ftp://x/y"), 1026),
-    "plain coap": (lie(url="coap://127.0.0.1:1/x"), 1026), "plain http": (lie(url="http://127.0.0.1:1/x"), 1026),
-    "no port": (lie(url="coaps://127.0.0.1:/x"), 1026), "MD5": (lie(signMethod="Md5", sign="0" * 32), 1023),
-    "other method": (lie(signMethod="crc32"), 1023), "short digest": (lie(sign="00"), 1022),
-    "no digestsign": (lie(without=("digestsign",)), 1024), "foreign digestsign": (lie(key=FOREIGN_KEY), 1025),
-    "other digest": (lie(sign="ab" * 32), 1025), "older": (lie(newer="1.9.0"), 1010),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("payload,code", LIES.values(), ids=LIES)
-def test_lie_over_coap_is_refused_and_told(target, payload, code):
-    lamp, cloud = target
-    before = len(cloud.reports)
-    cloud.send(payload)
-    lamp.expect(rf"refused: .* \({code}\)$")
-    wait_until(lambda: len(cloud.reports) > before, 10)
-    step, desc = cloud.reports[-1]
-    assert step < 0 and desc.startswith(f"{code} ")
-    assert lamp.status() == "1.10.0 confirmed, idle, connected"
+def test_linkkits_own_download_is_by_post_after_a_login(server, firmware, clouds):
+    """The message comes from one server, the artifact, which has no name of its own, from `mpota serve`."""
+    image = firmware.image("1.1.0")
+    lamp = Lamp(firmware, "target-19", firmware.image("1.0.0"))
+    server.add_device(PRODUCT, lamp.dn, SECRET)
+    server.push(image, lamp)
+    url = f"coaps://{HERE}:{server.address['coaps_port']}/topic/ota/device/download/{lamp.name}"
+    try:
+        lamp.join(clouds["coap"].address)
+        clouds["coap"].send(lamp.name, notice(image.read_bytes(), url, "1.1.0"))
+        lamp.expect("confirmed 1.1.0", 120)
+    finally:
+        lamp.cut()
 
 
 def test_registered_secret_survives_a_cut_and_an_update_and_is_never_shown(server, firmware, names, air):

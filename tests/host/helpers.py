@@ -29,6 +29,9 @@ write = 16
 [slots]
 a = { offset = 0, size = 0x20000 }
 b = { offset = 0x20000, size = 0x10000 }
+[parameters]
+offset = 0x30000
+size = 0x2000
 [image]
 header_size = 0x200
 vendor = "example.org"

@@ -1,4 +1,4 @@
-"""The tables of SPEC.md against the C core: sections 1, 2 and 5."""
+"""The tables of SPEC.md against the C core, sections 1, 2 and 5, and against the device's Python, CoAP and parameters."""
 
 import re
 import struct
@@ -117,3 +117,25 @@ def test_error_codes_are_unique_and_negative_steps():
     rows = tables(5)[0]
     assert len({row["code"] for row in rows}) == len({row["name"] for row in rows}) == len(rows)
     assert {row["step"] for row in rows} <= {"-1", "-2", "-3", "-4"}
+
+
+def constants(path):
+    """Every `NAME = const(number)` of a file of the device."""
+    return {name.lstrip("_"): int(value) for name, value in re.findall(r"^(\w+) = const\((\d+)\)", (REPO / "ota" / path).read_text(), re.M)}
+
+
+def test_coap_options_are_the_specs():
+    options = next(table for table in tables(4) if "option" in table[0])
+    stated = [(row["option"], int(row["number"])) for row in options]
+    session = constants("transport/coap_session.py")
+    assert stated == [("token", session["TOKEN_OPTION"]), ("token", session["TOKEN_OPTION_SDK"]),
+                      ("Content-Format", session["CONTENT_FORMAT"]), ("Accept", session["ACCEPT"])]
+    assert f"1..{session['TOKEN_MAX']} characters" in section(4)
+    assert f"at most {constants('transport/coap_link.py')['DATAGRAM']} bytes" in section(4)
+
+
+def test_names_of_parameters_are_the_specs():
+    stated = {name for row in tables(7)[1] for name in row["name"].split(", ")}
+    text = (REPO / "ota" / "settings.py").read_text()
+    assert stated == set(re.findall(r'"(\w+)"', "".join(re.findall(r"^_(?:KEYS|REGISTERED) = .*$", text, re.M))))
+    assert f"at most {constants('settings.py')['VALUE_MAX']} characters" in section(7)

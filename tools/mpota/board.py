@@ -50,6 +50,7 @@ class Board:
     vendor: str | None
     tries: int
     watchdog_ms: int
+    parameters: Area  # two sectors
     second_boot: Area | None
     filesystem: Area | None
     window: Window | None
@@ -121,6 +122,7 @@ def _board(path, name, facts):
         vendor=image.get("vendor"),
         tries=boot.get("tries", TRIES),
         watchdog_ms=boot.get("watchdog_ms", WATCHDOG_MS),
+        parameters=_area(path, facts, "parameters"),
         second_boot=_area(path, facts, "second_boot") if "second_boot" in facts else None,
         filesystem=_area(path, facts, "filesystem") if "filesystem" in facts else None,
         window=Window(chip["window"], chip["window_size"]) if "window" in chip else None,
@@ -130,7 +132,8 @@ def _board(path, name, facts):
 
 def _check(path, board):
     """Areas are whole sectors, inside the flash and apart; with a window, both slots lie alike in their banks."""
-    named = [("slots.a", board.slots[0]), ("slots.b", board.slots[1]), ("second_boot", board.second_boot), ("filesystem", board.filesystem)]
+    named = [("slots.a", board.slots[0]), ("slots.b", board.slots[1]), ("parameters", board.parameters)]
+    named += [("second_boot", board.second_boot), ("filesystem", board.filesystem)]
     before = ("start", Area(0, 0))
     for name, area in sorted((entry for entry in named if entry[1]), key=lambda entry: entry[1].offset):
         if area.offset % board.sector or area.size % board.sector:
@@ -140,6 +143,8 @@ def _check(path, board):
         before = name, area
     if before[1].end > board.flash_size:
         raise ToolError(path, f"{before[0]} ends beyond the flash")
+    if board.parameters.size != 2 * board.sector:
+        raise ToolError(path, "parameters is not two sectors")
     if board.image_limit <= 0:
         raise ToolError(path, "a slot is not larger than its trailer")
     if board.window:

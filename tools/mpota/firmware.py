@@ -104,6 +104,7 @@ BOARD = {board.name!r}
 FLASH_SIZE = {board.flash_size}
 SECTOR = {board.sector}
 SLOTS = {tuple((slot.offset, slot.size) for slot in board.slots)!r}
+PARAMETERS = {board.parameters.offset}
 VENDOR_ID = {ids[0]!r}
 CLASS_ID = {ids[1]!r}
 IMAGE_KEYS = {trust.image_keys!r}

@@ -115,17 +115,19 @@ class Reset(Exception):
 
 
 class Board:
-    """Two slots of 64 KiB in a RAM flash, the running image in slot A, confirmed unless told otherwise."""
+    """Two slots of 64 KiB and a parameter area in a RAM flash, the running image in slot A, confirmed unless told otherwise."""
 
     has_tls = True
     patch_state = 16384
     active = 0
     slots = ((0, SLOT), (SLOT, SLOT))
+    parameters = 2 * SLOT
 
     def __init__(self, confirmed=True):
-        self.chip = RamFlash(2 * SLOT // SECTOR)
+        size = self.parameters + 2 * SECTOR
+        self.chip = RamFlash(size // SECTOR)
         self.chip.put(0, image("running"))
-        self.flash = Flash(self.chip, 2 * SLOT, SECTOR)
+        self.flash = Flash(self.chip, size, SECTOR)
         self.fed = 0
         self.joined = None
         if confirmed:

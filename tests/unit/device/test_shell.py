@@ -1,8 +1,6 @@
 """The prompt: lines from a terminal or a noisy serial line."""
 
 # SPDX-License-Identifier: MIT
-import os
-
 from ota import settings
 from ota import shell as under_test
 from ota.rules import DOWNLOAD_HTTP
@@ -58,14 +56,14 @@ Config.BOARD = "test"
 def shell(saved=None, board=None):
     Service.error = 0
     printed.clear()
-    if saved is None:
-        try:
-            os.remove("ota.json")
-        except OSError:
-            pass
-    else:
-        settings.save(saved)
-    return under_test.Shell(board or Board(), Config(), False)
+    board = board or Board()
+    if saved:
+        settings.change(board, saved)
+    return under_test.Shell(board, Config(), False)
+
+
+def saved(one):
+    return settings.load(one._board)
 
 
 def typed(one, text):
@@ -83,8 +81,8 @@ def test_ota_app_starts_the_service_and_is_remembered():
     one = shell()
     assert typed(one, "OTA_APP a1 d s p\r") == ["Hello OTA."]
     assert (one.service.pk, one.service.dn, one.service.ds, one.service.ps) == ("a1", "d", "s", "p")
-    assert settings.load() == IDENTITY
-    again = under_test.Shell(Board(), Config(), False)
+    assert saved(one) == IDENTITY
+    again = under_test.Shell(one._board, Config(), False)
     again.start()
     assert again.service.called == ["init"]
 
@@ -112,9 +110,9 @@ def test_service_that_cannot_start_is_told_and_not_polled():
     assert one.poll() is False
 
 
-def test_settings_of_a_garbled_file_do_not_stop_the_board():
-    for saved in ({"pk": "a1"}, {"pk": "a1", "dn": "d", "ds": "s"}, {"ssid": "net"}, {}):
-        one = shell(saved)
+def test_settings_that_are_not_whole_do_not_stop_the_board():
+    for some in ({"pk": "a1"}, {"pk": "a1", "dn": "d", "ds": "s"}, {"ssid": "net"}, {}):
+        one = shell(some)
         one.start()
         assert one.service is None
     one = shell(dict(IDENTITY, server="nonsense"))
@@ -127,12 +125,12 @@ def test_network_is_joined_with_what_was_saved():
     one = shell(board=board)
     typed(one, "netmgr connect my-net \u00fcber-geheim\n")
     assert board.joined == ("my-net", "\u00fcber-geheim")
-    board = Board()
+    board.joined = None
     one = under_test.Shell(board, Config(), False)
     one.start()
     assert board.joined == ("my-net", "\u00fcber-geheim")
     typed(one, "netmgr clear\n")
-    assert "ssid" not in settings.load()
+    assert "ssid" not in saved(one)
 
 
 def test_network_without_words_tells_its_state():
@@ -150,9 +148,9 @@ def test_server_must_be_host_and_port():
     one = shell()
     for text in ("host", "host:", ":1883", "host:x", "host:-1", "host:1 2"):
         typed(one, "ota server " + text + "\n")
-        assert "server" not in settings.load(), text
+        assert "server" not in saved(one), text
     assert typed(one, "ota server broker.test:1883\n") == []
-    assert settings.load()["server"] == "broker.test:1883"
+    assert saved(one)["server"] == "broker.test:1883"
     typed(one, "OTA_APP a1 d s p\n")
     assert one.service.server == ("broker.test", 1883)
 

@@ -1,0 +1,56 @@
+"""Which transport and which download the service's fields and an artifact's URL name; only these are imported."""
+
+# SPDX-License-Identifier: MIT
+from micropython import const
+
+MQTT = const(0)
+COAP = const(1)
+
+_NET_TIMEOUT_MS = const(3000)
+_E_NO_TLS = const(1045)
+
+
+def transport(service, board, config, callbacks):
+    """The channel to the server. callbacks: on_message(payload), on_connect(), on_secret(ds).
+
+    A device without a secret registers first: that stands in for the channel and ends with on_secret."""
+    from ota.transport import net
+
+    if service.trans_protcol not in (MQTT, COAP):
+        raise ValueError("trans_protcol")
+    net.install(config.CA if board.has_tls else None, _NET_TIMEOUT_MS)
+    on_message, on_connect, on_secret = callbacks
+    if not service.ds and service.ps:
+        return _registration(service, board, on_secret)
+    if service.trans_protcol == COAP:
+        from ota.transport import coap
+
+        server = service.server or coap.default_server(service.pk)
+        return coap.Coap(_identity(service), server, (service.tls, config.CA), service.poll_s, (on_message, on_connect))
+    from ota.transport.mqtt import Mqtt  # binds the sockets that net installed
+
+    server = service.server or config.server(service.pk)
+    return Mqtt(_identity(service), server, service.tls and board.has_tls, on_message, on_connect)
+
+
+def source(service, config, notice):
+    """Where the artifact comes from."""
+    if notice.url.startswith("coap"):
+        from ota.download import coap
+
+        return coap.Source(notice.url, notice.size, _identity(service), config.CA)
+    from ota.download import http
+
+    return http.Source(notice.url, notice.size)
+
+
+def _registration(service, board, on_secret):
+    from ota.registration import Registration
+
+    if not board.has_tls:
+        raise OSError(_E_NO_TLS)
+    return Registration((service.pk, service.dn, service.ps), service.auth_server, board, on_secret)
+
+
+def _identity(service):
+    return service.pk, service.dn, service.ds
