@@ -58,7 +58,10 @@ PRELUDE = """
 #include "board.h"
 int ets_printf(const char *format, ...);
 int SPIRead(uint32_t a, void *d, uint32_t n); int SPIWrite(uint32_t a, const void *s, uint32_t n);
-int SPIEraseSector(uint32_t s); int SPIEraseBlock(uint32_t b); int SPIEraseArea(uint32_t a, uint32_t n);
+int SPIEraseSector(uint32_t s); int SPIEraseBlock(uint32_t b); int SPIEraseArea(uint32_t a, uint32_t n); int SPIEraseChip(void);
+extern struct flashchip *flashchip; int SPIUnlock(void); int SPILock(void); int SPIReadModeCnfig(uint32_t mode);
+int SPI_read_status(struct flashchip *f, uint32_t *s); int SPI_write_status(struct flashchip *f, uint32_t s);
+int SPI_write_enable(struct flashchip *f); int Wait_SPI_Idle(struct flashchip *f);
 void Cache_Read_Enable(uint8_t odd, uint8_t mb, uint8_t size); void Cache_Read_Disable(void);
 uint32_t rtc_get_reset_reason(void); void software_reset(void); void ets_delay_us(uint32_t us);
 void ets_wdt_enable(uint32_t mode, uint32_t a, uint32_t b); int uart_rx_one_char(uint8_t *c);

@@ -73,11 +73,11 @@ void gc_collect(void) {
 
 void nlr_jump_fail(void *val) {
     (void)val;
-    ets_printf("NLR jump failed\n");
+    ROM_PRINTF("NLR jump failed\n");
     system_restart(CAUSE_EXCEPTION);
 }
 
 void abort(void) {
-    ets_printf("abort\n");
+    ROM_PRINTF("abort\n");
     system_restart(CAUSE_EXCEPTION);
 }
