@@ -44,9 +44,9 @@ class OtaService:
 
     def __init__(self, board=None, config=None):
         self.pk = self.ps = self.dn = self.ds = ""
-        self.trans_protcol = MQTT
+        self.trans_protcol = config.PROTOCOL if config else MQTT
         self.dl_protcol = DOWNLOAD_HTTPS
-        self.sign_type = SIGN_RSA
+        self.sign_type = config.SIGN_TYPE if config else SIGN_RSA
         self.dev_type = 0
         self.ota_ver = self.sys_ver = ""
         self.server = self.auth_server = None
@@ -169,16 +169,16 @@ class OtaService:
     def _coap(self):
         from ota.transport import coap
 
-        server = self.server or coap.default_server(self.pk)
+        server = self.server or self._config.SERVER or coap.default_server(self.pk)
         identity = self.pk, self.dn, self.ds
         return coap.Coap(identity, server, self.tls, self._config.CA, self.poll_s, self._receive, self._connected)
 
     def _mqtt(self):
-        from ota.transport.mqtt import Mqtt  # binds the sockets that net installed
+        from ota.transport import mqtt  # binds the sockets that net installed
 
-        return Mqtt(
+        return mqtt.Mqtt(
             (self.pk, self.dn, self.ds),
-            self.server or self._config.server(self.pk),
+            self.server or self._config.SERVER or mqtt.default_server(self.pk),
             self.tls and self._board.has_tls,
             self._receive,
             self._connected,

@@ -15,7 +15,7 @@ import otacore
 REPO = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPO / "tools"))
 
-from mpota import board, emulate, esp8266, firmware  # noqa: E402
+from mpota import board, config, emulate, esp8266, firmware  # noqa: E402
 
 BUILD = Path(os.environ.get("MPOTA_BUILD", REPO / "build")) / "emulator"
 PRODUCT = "product-key"
@@ -36,10 +36,11 @@ def source(name):
     return found[-1] if found else None
 
 
-def make(target, facts=BOARD, build=BUILD, **variables):
-    """Runs boards/emulator/Makefile for one target and one board."""
+def make(target, facts=BOARD, build=BUILD, options=None, **variables):
+    """Runs boards/emulator/Makefile for one target and one board. options: a config.Config, the defaults if not given."""
     gen = build / "gen"
-    firmware.generate(dataclasses.replace(facts, vendor=otacore.VENDOR), firmware.Trust(PRODUCT, (otacore.public_der(),), None, None), None, gen)
+    trust = firmware.Trust(PRODUCT, (otacore.public_der(),), None, None)
+    firmware.generate(dataclasses.replace(facts, vendor=otacore.VENDOR), trust, options or config.load(os.devnull, REPO / "boards"), gen)
     words = {"BUILD": build, "BOARD": facts.name, "PYTHON": sys.executable} | variables
     done = subprocess.run(["make", "-C", REPO / "boards" / "emulator", target, *(f"{k}={v}" for k, v in words.items())],
                           capture_output=True, text=True, check=False)

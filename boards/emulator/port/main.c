@@ -69,6 +69,7 @@ void gc_collect(void) {
     gc_collect_start();
     gc_collect_root((void **)saved, (STACK_TOP - (uint32_t)saved) / 4);
     gc_collect_end();
+    port_collected();
 }
 
 void nlr_jump_fail(void *val) {

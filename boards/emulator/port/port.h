@@ -43,6 +43,8 @@ extern enum reset_cause reset_cause;
 void reset_start(void);
 void system_restart(enum reset_cause cause) __attribute__((noreturn));
 
+void port_collected(void);
+
 extern bool watchdog_by_hand; // machine.WDT() exists: only its feed() counts
 void watchdog_start(void);
 void watchdog_feed(void);
