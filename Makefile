@@ -6,21 +6,25 @@ VENV := $(BUILD)/venv/bin
 MICROPY_DIR ?=
 MICROPY_TOP := $(if $(MICROPY_DIR),$(abspath $(MICROPY_DIR)),$(BUILD)/src/micropython)
 export MICROPY_DIR
+# A checkout of your own makes otaapp@esp8266 a build for the chip, unless EMULATED is set.
+export EMULATED ?=
+export CHIP := $(if $(EMULATED),,$(and $(MICROPY_DIR),$(filter otaapp@esp8266%,$(MAKECMDGOALS))))
 export MPOTA_BUILD := $(BUILD)
 export SOURCE_DATE_EPOCH := 0
 MAKEFLAGS += --no-print-directory
 
-# What a firmware is built from; each can be given on the command line.
+# What a firmware is built from. Given on the command line, these go before what `make menuconfig` set.
 APP ?= otaapp
 VERSION ?= 1.0.0
 COUNTER ?= 1
-PRODUCT ?= a1mpotademo
-KEY ?= $(BUILD)/keys/image.pem
-DIGEST_KEY ?= $(BUILD)/keys/digest.pem
+PRODUCT ?=
+KEY ?=
+DIGEST_KEY ?=
 CA ?=
 SERVER ?=
-OUT ?= $(CURDIR)/out/$(notdir $(APP))@$(lastword $(subst @, ,$(filter otaapp@%,$(MAKECMDGOALS))))-$(VERSION).img
+OUT ?=
 BOARD ?=
+export KCONFIG_CONFIG ?= $(CURDIR)/.config
 
 .PHONY: help
 help:
@@ -38,40 +42,62 @@ $(BUILD)/keys/%.pem: | setup
 	@mkdir -p $(@D)
 	@$(VENV)/mpota key new $@
 
+# Both commands take from the configuration what is not given here.
+FIRMWARE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--image-key $(KEY)) \
+    $(if $(DIGEST_KEY),--digest-key $(DIGEST_KEY)) $(if $(CA),--ca $(CA)) $(if $(SERVER),--server $(SERVER))
+IMAGE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--key $(KEY)) --version $(VERSION) --counter $(COUNTER)
+MADE_KEYS := $(if $(and $(KEY),$(DIGEST_KEY)),,keys)
+IMAGE = $(or $(OUT),$(CURDIR)/out/$(notdir $(APP))@$(1)-$(VERSION).img)
+
+.PHONY: menuconfig
+menuconfig: setup ## choose board, product, protocol, keys and more for the builds that follow
+	@cd boards && $(VENV)/menuconfig
+
+defconfig@%: setup ## begin a configuration anew with the defaults of a board
+	@$(VENV)/defconfig --kconfig boards/Kconfig boards/$*/defconfig
+
+.PHONY: otaapp
+otaapp: setup $(MADE_KEYS) ## build and sign the sample application for the configured board
+	@$(MAKE) otaapp@$$($(VENV)/mpota config board)
+
 LINUXHOST := $(BUILD)/linuxhost
 CORE_C := $(addprefix ota/core/,boot.c image.c rsa.c sha256.c trailer.c)
 
 .PHONY: otaapp@linuxhost
-otaapp@linuxhost: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys) ## build and sign the sample application: VERSION= APP= KEY= CA= OUT=
-	@mkdir -p $(LINUXHOST)/gen $(dir $(OUT))
-	@$(VENV)/mpota firmware $(LINUXHOST)/gen --board linuxhost --product $(PRODUCT) --image-key $(KEY) \
-	    --digest-key $(DIGEST_KEY) $(if $(CA),--ca $(CA)) $(if $(SERVER),--server $(SERVER))
+otaapp@linuxhost: IMG = $(call IMAGE,linuxhost)
+otaapp@linuxhost: setup $(MADE_KEYS) ## build and sign the sample application: VERSION= COUNTER= APP= PRODUCT= KEY= DIGEST_KEY= CA= SERVER= OUT=
+	@mkdir -p $(LINUXHOST)/gen $(dir $(IMG))
+	@$(VENV)/mpota firmware $(LINUXHOST)/gen --board linuxhost $(FIRMWARE_OPTIONS)
 	@cp $(APP)/main.py $(LINUXHOST)/gen/main.py
 	@$(MAKE) -C $(MICROPY_TOP)/ports/unix BUILD=$(LINUXHOST)/micropython VARIANT_DIR=$(CURDIR)/boards/linuxhost \
 	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/linuxhost/manifest.py MPOTA_GEN=$(LINUXHOST)/gen \
 	    > $(LINUXHOST)/build.log 2>&1 || { tail -n 20 $(LINUXHOST)/build.log >&2; false; }
-	@$(CC) -std=gnu99 -Os -Wall -Wextra -Wno-unused-parameter -Werror -o $(basename $(OUT)).second_boot \
+	@$(CC) -std=gnu99 -Os -Wall -Wextra -Wno-unused-parameter -Werror -o $(basename $(IMG)).second_boot \
 	    -I$(LINUXHOST)/gen -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
 	    ota/second_boot/linuxhost.c $(LINUXHOST)/gen/boot_config.c boards/linuxhost/hostflash.c \
 	    boards/emulator/nor.c boards/emulator/norchip.c $(CORE_C)
-	@$(VENV)/mpota image build $(LINUXHOST)/micropython/firmware $(OUT) --board linuxhost --product $(PRODUCT) \
-	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
+	@$(VENV)/mpota image build $(LINUXHOST)/micropython/firmware $(IMG) --board linuxhost $(IMAGE_OPTIONS)
 
-ESP8266 := $(BUILD)/esp8266
 LWIP_DIR ?= $(BUILD)/src/lwip
+FROZEN_FOR_ESP8266 = FROZEN_MANIFEST=$(CURDIR)/boards/esp8266/manifest.py MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) \
+    MICROPY_MANIFEST_MPOTA_GEN=$(GEN)
 
-.PHONY: otaapp@esp8266
-otaapp@esp8266: setup $(if $(filter $(BUILD)/keys/%,$(KEY) $(DIGEST_KEY)),keys) ## the same for the emulated ESP8266
-	@mkdir -p $(ESP8266)/gen $(dir $(OUT))
-	@$(VENV)/mpota firmware $(ESP8266)/gen --board esp8266 --product $(PRODUCT) --image-key $(KEY) \
-	    --digest-key $(DIGEST_KEY) $(if $(SERVER),--server $(SERVER))
-	@cp $(APP)/main.py $(ESP8266)/gen/main.py
-	@$(MAKE) -C boards/emulator BUILD=$(ESP8266) MICROPY_DIR=$(MICROPY_TOP) LWIP_DIR=$(LWIP_DIR) PYTHON=$(VENV)/python \
-	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/esp8266/manifest.py \
-	    MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) MICROPY_MANIFEST_MPOTA_GEN=$(ESP8266)/gen \
-	    > $(ESP8266)/build.log 2>&1 || { tail -n 20 $(ESP8266)/build.log >&2; false; }
-	@$(VENV)/mpota image build $(ESP8266)/firmware.bin $(OUT) --board esp8266 --product $(PRODUCT) \
-	    --version $(VERSION) --counter $(COUNTER) --key $(KEY)
+.PHONY: otaapp@esp8266 otaapp@esp8266-2m
+otaapp@esp8266 otaapp@esp8266-2m: NAME = $(@:otaapp@%=%)
+otaapp@esp8266 otaapp@esp8266-2m: IMG = $(call IMAGE,$(NAME))
+otaapp@esp8266 otaapp@esp8266-2m: TO = $(BUILD)/$(NAME)$(if $(CHIP),-chip)
+otaapp@esp8266 otaapp@esp8266-2m: GEN = $(TO)/gen
+otaapp@esp8266: ## the same for the emulated ESP8266; with MICROPY_DIR= and ESP_SDK= for the chip itself
+otaapp@esp8266-2m: ## the same for 2 MiB of flash
+otaapp@esp8266 otaapp@esp8266-2m: setup $(MADE_KEYS)
+	@$(if $(CHIP),$(MAKE) -s -C boards/esp8266 check MICROPY_DIR=$(MICROPY_TOP))
+	@mkdir -p $(GEN) $(dir $(IMG))
+	@$(VENV)/mpota firmware $(GEN) --board $(NAME) $(FIRMWARE_OPTIONS)
+	@cp $(APP)/main.py $(GEN)/main.py
+	@$(MAKE) -C boards/$(if $(CHIP),esp8266,emulator) BUILD=$(TO) GEN=$(GEN) BOARD=$(NAME) MICROPY_DIR=$(MICROPY_TOP) \
+	    LWIP_DIR=$(LWIP_DIR) PYTHON=$(VENV)/python USER_C_MODULES=$(CURDIR)/ota $(FROZEN_FOR_ESP8266) \
+	    > $(TO)/build.log 2>&1 || { tail -n 20 $(TO)/build.log >&2; false; }
+	@$(VENV)/mpota image build $(TO)/firmware.bin $(IMG) --board $(NAME) $(IMAGE_OPTIONS)
 
 # The compiler of each architecture that MicroPython has native modules for.
 NATMOD := x64=gcc armv6m=arm-none-eabi-gcc armv7m=arm-none-eabi-gcc armv7emsp=arm-none-eabi-gcc xtensa=xtensa-lx106-elf-gcc \
@@ -101,6 +127,7 @@ demo: setup keys ## the whole story on this computer; BOARD=linuxhost on the Lin
 	@$(VENV)/python tests/e2e/demo.py $(BOARD)
 
 .PHONY: test
+test: export KCONFIG_CONFIG := /dev/null
 test: setup ## every test that CI runs
 	@$(MAKE) -s -C tests/core BUILD=$(BUILD) PYTHON=$(VENV)/python
 	@$(VENV)/python -m pytest -q -n 2 --dist loadscope tests
@@ -112,7 +139,7 @@ bench: setup keys ## instruction counts and ratios
 
 .PHONY: size
 size: ## flash and RAM per board
-	@$(MAKE) otaapp@esp8266 otaapp@linuxhost > /dev/null
+	@$(MAKE) EMULATED=yes otaapp@esp8266 otaapp@linuxhost > /dev/null
 	@$(VENV)/python tests/bench/size.py $(BUILD)
 
 .PHONY: lock

@@ -25,12 +25,12 @@ def transport(service, board, config, callbacks):
     if service.trans_protcol == COAP:
         from ota.transport import coap
 
-        server = service.server or coap.default_server(service.pk)
+        server = service.server or config.SERVER or coap.default_server(service.pk)
         return coap.Coap(_identity(service), server, (service.tls, config.CA), service.poll_s, (on_message, on_connect))
-    from ota.transport.mqtt import Mqtt  # binds the sockets that net installed
+    from ota.transport import mqtt  # binds the sockets that net installed
 
-    server = service.server or config.server(service.pk)
-    return Mqtt(_identity(service), server, service.tls and board.has_tls, on_message, on_connect)
+    server = service.server or config.SERVER or mqtt.default_server(service.pk)
+    return mqtt.Mqtt(_identity(service), server, service.tls and board.has_tls, on_message, on_connect)
 
 
 def source(service, config, notice):

@@ -40,9 +40,9 @@ class OtaService:
 
     def __init__(self, board=None, config=None):
         self.pk = self.ps = self.dn = self.ds = ""
-        self.trans_protcol = MQTT
+        self.trans_protcol = config.PROTOCOL if config else MQTT
         self.dl_protcol = DOWNLOAD_HTTPS
-        self.sign_type = SIGN_RSA
+        self.sign_type = config.SIGN_TYPE if config else SIGN_RSA
         self.dev_type = 0
         self.ota_ver = self.sys_ver = ""
         self.server = self.auth_server = None

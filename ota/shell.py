@@ -10,7 +10,7 @@ import sys
 from micropython import const
 
 from ota import settings
-from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, OtaService, ota_service_init
+from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, MQTT, OtaService, ota_service_init
 
 _LINE_MAX = const(256)
 _DOWNLOADS = {"https": DOWNLOAD_HTTPS, "http": DOWNLOAD_HTTP, "coap": DOWNLOAD_COAP}
@@ -33,8 +33,8 @@ ota check                   ask the server for an upgrade
 ota confirm                 the image on trial works
 ota rollback                give up the image on trial
 ota server [SCHEME://]HOST:PORT
-                            the server to use instead of the cloud: mqtts (the
-                            scheme if none is given), mqtt, coaps or coap
+                            the server to use instead of the firmware's: mqtts
+                            (the scheme if none is given), mqtt, coaps or coap
 ota download SCHEME         what may be fetched from besides https and coaps:
                             http, coap, or https for neither
 ota auth HOST:PORT          where to register
@@ -49,6 +49,7 @@ class Shell:
         self._board = board
         self._config = config
         self._echo = echo
+        self._scheme = ("coap" if config.PROTOCOL == COAP else "mqtt") + ("s" if board.has_tls else "")
         self._settings = settings.load(board)
         self._line = bytearray()
         self._input = select.poll()
@@ -174,19 +175,21 @@ class Shell:
         service.pk, service.dn, service.ds = self._settings["pk"], self._settings["dn"], self._settings["ds"]
         service.ps = self._settings["ps"]
         has_tls = self._board.has_tls
-        scheme, service.server = _server(self._settings.get("server", ""), has_tls) or ("mqtts", None)
+        scheme, service.server = self._server(self._settings.get("server", "")) or (self._scheme, None)
         service.tls = scheme.endswith("s")
-        if scheme.startswith("coap"):
-            service.trans_protcol = COAP
+        service.trans_protcol = COAP if scheme.startswith("coap") else MQTT
         download = self._settings.get("download", "http" if scheme == "mqtt" or not has_tls else "https")
         service.dl_protcol = _DOWNLOADS.get(download, DOWNLOAD_HTTPS)
-        auth = _server(self._settings.get("auth", ""), has_tls)
+        auth = self._server(self._settings.get("auth", ""))
         service.auth_server = auth[1] if auth else None
         ota_service_init(service)
         self.service = service
 
+    def _server(self, text):
+        return _server(text, self._scheme, self._board.has_tls)
+
     def _ota(self, words):
-        if len(words) == 2 and words[0] in ("server", "auth") and _server(words[1], self._board.has_tls):
+        if len(words) == 2 and words[0] in ("server", "auth") and self._server(words[1]):
             self._keep({words[0]: words[1]})
         elif len(words) == 2 and words[0] == "download" and words[1] in _DOWNLOADS:
             self._keep({"download": words[1]})
@@ -216,9 +219,8 @@ def _words(line):
     return words
 
 
-def _server(text, has_tls):
-    """"[scheme://]host:port" as (scheme, (host, port)), or None. Without a scheme it is MQTT, over TLS where the board has it."""
-    scheme = "mqtts" if has_tls else "mqtt"
+def _server(text, scheme, has_tls):
+    """"[scheme://]host:port" as (scheme, (host, port)), or None. scheme: if the text has none."""
     if "://" in text:
         scheme, text = text.split("://", 1)
     colon = text.rfind(":")

@@ -6,6 +6,8 @@ enum { SOH = 0x01, STX = 0x02, EOT = 0x04, ACK = 0x06, NAK = 0x15, CAN = 0x18, C
 enum { SMALL_BLOCK = 128, LARGE_BLOCK = 1024 };
 enum packet { PACKET_NONE, PACKET_BAD, PACKET_DATA, PACKET_END, PACKET_CANCEL };
 
+#define KEY 'w'
+#define WINDOW_MS 100u
 #define BYTE_MS 1000u
 #define POLL_MS 1000u
 
@@ -225,6 +227,10 @@ static int mark_installed(ota_boot_t *b, const struct ota_slot *slot, uint32_t s
         r = ota_trailer_append(&t, &second_boot_flash, slot->offset + slot->size, &m, 2);
     }
     return r;
+}
+
+bool second_boot_console_wanted(void) {
+    return second_boot_get(WINDOW_MS) == KEY;
 }
 
 bool second_boot_console(ota_boot_t *b) {

@@ -2,15 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "second_boot.h"
 
-#define CONSOLE_KEY 'w'
-#define CONSOLE_WINDOW_MS 100u
 #define MAX_ATTEMPTS 8u // each costs a slot a trial or ends here: more cannot help
 
 static ota_boot_t work;
-
-static bool console_wanted(void) {
-    return second_boot_get(CONSOLE_WINDOW_MS) == CONSOLE_KEY;
-}
 
 static void start_chosen(void) {
     struct ota_boot_config config = second_boot_config;
@@ -26,7 +20,7 @@ static void start_chosen(void) {
 }
 
 void second_boot_main(void) {
-    if (console_wanted()) {
+    if (second_boot_console_wanted()) {
         // Only for what the trailers say; nothing is started.
         for (uint8_t slot = 0; slot < OTA_BOOT_SLOTS; slot++) {
             const struct ota_slot *at = &second_boot_config.slots[slot];

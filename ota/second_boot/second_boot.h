@@ -1,7 +1,8 @@
 // The second boot: what stands between the chip's ROM and the image. Decisions are in the core; this is the rest.
 // SPDX-License-Identifier: MIT
 //
-// second_boot.c and console.c are the same for every chip. A chip's file provides the functions below.
+// second_boot.c and console.c, or noconsole.c in its place, are the same for every chip. A chip's file provides the functions
+// below as far as second_boot_restart.
 #ifndef OTA_SECOND_BOOT_H
 #define OTA_SECOND_BOOT_H
 
@@ -26,9 +27,12 @@ void second_boot_start(const struct ota_boot_choice *choice, uint32_t slot_offse
 // Restarts the chip.
 void second_boot_restart(void);
 
+// True if somebody at the serial port asks for the console.
+bool second_boot_console_wanted(void);
+
 // Serial recovery: receives an image by YMODEM into the slot that is not the newest confirmed one and, if it passes every
 // check of a trial, marks it complete and confirmed: the operator's word stands for the application's.
-// Returns true when something was installed. Needs `b` as ota_boot_choose left it.
+// Returns true when something was installed, or if there is no console: the chip restarts. Needs `b` as ota_boot_choose left it.
 bool second_boot_console(ota_boot_t *b);
 
 void second_boot_main(void);

@@ -17,6 +17,11 @@ _BACKOFF_MAX_MS = const(16000)
 _ECONNRESET = const(104)
 
 
+def default_server(pk):
+    """(host, port) at the cloud, without TLS."""
+    return pk + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", 1883
+
+
 class _Client(MQTTClient):
     def _recv_len(self):
         """umqtt.simple reads a length without end; MQTT 3.1.1 section 2.2.3 allows four bytes."""

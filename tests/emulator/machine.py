@@ -15,7 +15,7 @@ import otacore
 REPO = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPO / "tools"))
 
-from mpota import board, emulate, esp8266, firmware  # noqa: E402
+from mpota import board, config, emulate, esp8266, firmware  # noqa: E402
 
 BUILD = Path(os.environ.get("MPOTA_BUILD", REPO / "build")) / "emulator"
 PRODUCT = "product-key"
@@ -36,10 +36,11 @@ def source(name):
     return found[-1] if found else None
 
 
-def make(target, facts=BOARD, build=BUILD, **variables):
-    """Runs boards/emulator/Makefile for one target and one board."""
+def make(target, facts=BOARD, build=BUILD, options=None, **variables):
+    """Runs boards/emulator/Makefile for one target and one board. options: a config.Config, the defaults if not given."""
     gen = build / "gen"
-    firmware.generate(dataclasses.replace(facts, vendor=otacore.VENDOR), firmware.Trust(PRODUCT, (otacore.public_der(),), None, None), None, gen)
+    trust = firmware.Trust(PRODUCT, (otacore.public_der(),), None, None)
+    firmware.generate(dataclasses.replace(facts, vendor=otacore.VENDOR), trust, options or config.load(os.devnull, REPO / "boards"), gen)
     words = {"BUILD": build, "BOARD": facts.name, "PYTHON": sys.executable} | variables
     done = subprocess.run(["make", "-C", REPO / "boards" / "emulator", target, *(f"{k}={v}" for k, v in words.items())],
                           capture_output=True, text=True, check=False)
@@ -58,7 +59,10 @@ PRELUDE = """
 #include "board.h"
 int ets_printf(const char *format, ...);
 int SPIRead(uint32_t a, void *d, uint32_t n); int SPIWrite(uint32_t a, const void *s, uint32_t n);
-int SPIEraseSector(uint32_t s); int SPIEraseBlock(uint32_t b); int SPIEraseArea(uint32_t a, uint32_t n);
+int SPIEraseSector(uint32_t s); int SPIEraseBlock(uint32_t b); int SPIEraseArea(uint32_t a, uint32_t n); int SPIEraseChip(void);
+extern struct flashchip *flashchip; int SPIUnlock(void); int SPILock(void); int SPIReadModeCnfig(uint32_t mode);
+int SPI_read_status(struct flashchip *f, uint32_t *s); int SPI_write_status(struct flashchip *f, uint32_t s);
+int SPI_write_enable(struct flashchip *f); int Wait_SPI_Idle(struct flashchip *f);
 void Cache_Read_Enable(uint8_t odd, uint8_t mb, uint8_t size); void Cache_Read_Disable(void);
 uint32_t rtc_get_reset_reason(void); void software_reset(void); void ets_delay_us(uint32_t us);
 void ets_wdt_enable(uint32_t mode, uint32_t a, uint32_t b); int uart_rx_one_char(uint8_t *c);

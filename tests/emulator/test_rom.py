@@ -190,11 +190,21 @@ void start(void) {
 
 @pytest.mark.parametrize("code, message", [
     ("Cache_Read_Enable(0, 0, 1); SPIRead(0, back, 4);", "SPIRead with the cache on"),
-    ("Cache_Read_Enable(0, 0, 1); SPIEraseSector(5);", "SPIEraseSector with the cache on"),
+    *((f"Cache_Read_Enable(0, 0, 1); {name}({arguments});", f"{name} with the cache on") for name, arguments in (
+        ("SPIWrite", "0x200000, buf, 4"), ("SPIEraseSector", "5"), ("SPIEraseBlock", "5"), ("SPIEraseArea", "0x200000, 4096"),
+        ("SPIEraseChip", ""), ("SPIUnlock", ""), ("SPILock", ""), ("SPIReadModeCnfig", "2"), ("SPI_read_status", "flashchip, back"),
+        ("SPI_write_status", "flashchip, 0"), ("SPI_write_enable", "flashchip"), ("Wait_SPI_Idle", "flashchip"))),
+    ("SPIWrite(0x200000, (uint32_t *)((char *)buf + 2), 4);", "SPIWrite: address, buffer"),
+    ("SPIWrite(0x200000, buf, 6);", "SPIWrite: address, buffer"),
     ("SPIRead(0, (char *)back + 1, 4);", "SPIRead: buffer or length"),
     ("SPIRead(0, back, 5);", "SPIRead: buffer or length"),
     ("SPIWrite(2, buf, 4);", "SPIWrite: address"),
     ("*(volatile uint32_t *)0x3fffc714 = 0; SPIRead(0, back, 4);", "ROM's data"),
+    ("Cache_Read_Enable(0, 0, 1); back[0] = *(volatile uint8_t *)0x40210003;", "less than a word to 40210003"),
+    ("Cache_Read_Enable(0, 0, 1); back[0] = *(volatile int16_t *)0x40210002;", "less than a word to 40210002"),
+    ("*(volatile uint8_t *)0x40104000 = 1;", "less than a word to 40104000"),
+    ("*(volatile uint16_t *)0x40107ffe = 1;", "less than a word to 40107ffe"),
+    ("Cache_Read_Enable(0, 0, 1); ets_printf((const char *)0x40210000);", "less than a word to 40210000"),
 ])
 def test_what_would_hang_or_corrupt_the_chip_stops_the_machine(tmp_path, code, message):
     status, _, words = run(tmp_path, FLASH + "void start(void) { " + code + " STOP; }")

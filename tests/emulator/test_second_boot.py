@@ -1,12 +1,14 @@
 """The second boot alone: which image it starts, which it refuses, and the console when there is none."""
 
+import dataclasses
+import os
 import struct
 import time
 
 import otacore
 import pytest
 from machine import (BUILD, HEADER, IROM, REPO, SECTOR, SLOT_A, SLOT_B, SLOT_SIZE, TRAILER, Board, elf, esp8266, image, make)
-from mpota import board, emulate
+from mpota import board, config, emulate
 
 CONSOLE = "send an image by YMODEM, for slot "
 HELLO = """
@@ -253,6 +255,20 @@ def test_console_refuses_what_a_trial_would_refuse(tmp_path, second_boot, payloa
         board.port.expect(CONSOLE + "B\r\n")
         ymodem(board.port, image(payloads("no"), **options))
         board.port.expect(f"refused, {code}.*{CONSOLE}B")
+
+
+def test_second_boot_built_without_console_tries_as_often_as_configured_and_listens_to_nobody(tmp_path, rom, payloads):
+    options = dataclasses.replace(config.load(os.devnull, REPO / "boards"), tries=1, console=False)
+    make("second_boot", build=BUILD / "other", options=options)
+    other = (BUILD / "other" / "second_boot.bin").read_bytes()
+    parts = flash(other, image(payloads("old")), image(payloads("new", HANG)), marks(complete(1), CONFIRMED), marks(complete(2)))
+    with Board(tmp_path / "trial", parts, watchdog_ms=300) as board:
+        board.port.send("w" * 8)
+        board.port.expect("image new.*wdt reset.*image old")
+        assert board.port.heard.count(b"image new") == 1
+    with Board(tmp_path / "nothing", flash(other)) as board:
+        board.port.expect("rst cause:1.*rst cause:3.*rst cause:3")
+        assert CONSOLE.encode() not in board.port.heard
 
 
 def test_console_refuses_more_than_a_slot_holds(tmp_path, second_boot):

@@ -24,7 +24,7 @@ void start(void) {
     out = tmp_path / "program.elf"
     subprocess.run([CC, "-Os", "-mlongcalls", "-mtext-section-literals", "-I", REPO / "boards/emulator/include", "-I", REPO / "boards/emulator",
                     "-I", GEN, "-I", REPO, "-I", SILICON, "-nostdlib", "-Wl,-e,start", "-Wl,-Ttext=0x40100000", "-Wl,-Tdata=0x3ffe8000",
-                    "-Wl,-Tbss=0x3fff0000", "-Wl,--section-start=.iram0.text=0x40104000", tmp_path / "program.c", SILICON / "bank.c",
+                    "-Wl,-Tbss=0x3fff0000", "-Wl,--section-start=.rodata=0x3ffe9000", "-Wl,--section-start=.iram0.text=0x40104000", tmp_path / "program.c", SILICON / "bank.c",
                     GEN.parent / "rom" / "rom.ld", "-o", out, "-lgcc"], check=True)
     parts = {0: esp8266.pack(*esp8266.elf_segments(out.read_bytes()))} | {bank << 20 | 0x20000: bytes([0x11 * bank] * 4) for bank in range(4)}
     with Board(tmp_path, parts) as board:

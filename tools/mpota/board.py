@@ -12,7 +12,6 @@ from mpota.errors import ToolError
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 HEADER_SIZE = 0x200
 TLV_ROOM = 1024  # kept free behind a payload for TLVs
-TRIES = 3
 WATCHDOG_MS = 5000
 
 
@@ -48,7 +47,6 @@ class Board:
     slots: tuple  # two Areas
     header_size: int
     vendor: str | None
-    tries: int
     watchdog_ms: int
     parameters: Area  # two sectors
     second_boot: Area | None
@@ -120,7 +118,6 @@ def _board(path, name, facts):
         slots=tuple(_area(path, slots, slot, "slots.") for slot in "ab"),
         header_size=image.get("header_size", HEADER_SIZE),
         vendor=image.get("vendor"),
-        tries=boot.get("tries", TRIES),
         watchdog_ms=boot.get("watchdog_ms", WATCHDOG_MS),
         parameters=_area(path, facts, "parameters"),
         second_boot=_area(path, facts, "second_boot") if "second_boot" in facts else None,

@@ -232,6 +232,9 @@ class Emulator:
             "-semihosting-config", f"enable=on,target=native,arg=rom{arguments}",
             "-device", f"loader,file={self.settings.rom},cpu-num=0",
         ]
+        word_only = self.settings.rom.with_name("wordonly.so")
+        if word_only.exists():
+            command += ["-plugin", f"file={word_only}"]
         # sleep=off: without it the clock also runs with the host's, and counts differ from run to run.
         return command + (["-icount", "shift=0,sleep=off"] if self.settings.icount else [])
 

@@ -5,6 +5,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpota.errors import ToolError
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -22,17 +24,16 @@ def product_ids(vendor, product, board):
     return vendor_id.bytes, uuid.uuid5(vendor_id, f"{product}/{board}").bytes
 
 
-def generate(board, trust, server, out):
-    """Writes board.h, boot_config.c and ota_config.py into the folder `out`; files that would not change keep their date.
-
-    server: "host:port", or None for the product's own host at the cloud.
-    """
+def generate(board, trust, options, out):
+    """Writes board.h, boot_config.c, boot.mk and ota_config.py into the folder `out`; files that would not change keep their
+    date. options: a config.Config."""
     ids = product_ids(board.vendor, trust.product, board.name)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "board.h", _board_header(board))
-    _write(out / "boot_config.c", _boot_config(board, trust.image_keys, *ids))
-    _write(out / "ota_config.py", _constants(board, trust, ids, server))
+    _write(out / "boot_config.c", _boot_config(board, trust.image_keys, options.tries, ids))
+    _write(out / "boot.mk", f"# Which console the second boot has.\nCONSOLE := {'console.c' if options.console else 'noconsole.c'}\n")
+    _write(out / "ota_config.py", _constants(board, trust, ids, options))
 
 
 def _write(path, text):
@@ -73,7 +74,7 @@ def _array(name, data):
     return f"static const uint8_t {name}[] = {{\n    " + ",\n    ".join(rows) + ",\n};\n"
 
 
-def _boot_config(board, image_keys, vendor_id, class_id):
+def _boot_config(board, image_keys, tries, ids):
     """C source: what the second boot is told (ota/core/boot.h)."""
     keys = ", ".join(f"{{key{i}, sizeof(key{i})}}" for i in range(len(image_keys)))
     slots = ", ".join(f"{{{slot.offset:#x}, {slot.size:#x}}}" for slot in board.slots)
@@ -82,22 +83,27 @@ def _boot_config(board, image_keys, vendor_id, class_id):
             '#include "second_boot.h"\n',
             *(_array(f"key{i}", der) for i, der in enumerate(image_keys)),
             f"static const struct ota_key keys[] = {{{keys}}};\n",
-            _array("vendor_id", vendor_id),
-            _array("class_id", class_id),
+            _array("vendor_id", ids[0]),
+            _array("class_id", ids[1]),
             "const struct ota_boot_config second_boot_config = {\n"
             f"    .slots = {{{slots}}},\n"
             f"    .trust = {{.keys = keys, .key_count = {len(image_keys)}, .vendor_id = vendor_id, .class_id = class_id}},\n"
-            f"    .tries = {board.tries},\n}};\n",
+            f"    .tries = {tries},\n}};\n",
         ]
     )
 
 
-def _constants(board, trust, ids, server):
-    if server:
-        host, _, port = server.rpartition(":")
-        address = repr((host, int(port)))
-    else:
-        address = 'pk + ".iot-as-mqtt.cn-shanghai.aliyuncs.com", 1883'
+def _address(text):
+    """(host, port) of HOST:PORT, or None."""
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ToolError(text, "not HOST:PORT")
+    return host, int(port)
+
+
+def _constants(board, trust, ids, options):
     return f'''"""Made from {board.name}/board.toml, the keys and the product this firmware trusts."""
 
 BOARD = {board.name!r}
@@ -110,9 +116,7 @@ CLASS_ID = {ids[1]!r}
 IMAGE_KEYS = {trust.image_keys!r}
 DIGEST_KEY = {trust.digest_key!r}
 CA = {trust.ca!r}
-
-
-def server(pk):
-    """(host, port) of the broker."""
-    return {address}
+PROTOCOL = {options.protocol}
+SERVER = {_address(options.server)!r}
+SIGN_TYPE = {options.sign}
 '''

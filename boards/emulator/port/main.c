@@ -69,15 +69,16 @@ void gc_collect(void) {
     gc_collect_start();
     gc_collect_root((void **)saved, (STACK_TOP - (uint32_t)saved) / 4);
     gc_collect_end();
+    port_collected();
 }
 
 void nlr_jump_fail(void *val) {
     (void)val;
-    ets_printf("NLR jump failed\n");
+    ROM_PRINTF("NLR jump failed\n");
     system_restart(CAUSE_EXCEPTION);
 }
 
 void abort(void) {
-    ets_printf("abort\n");
+    ROM_PRINTF("abort\n");
     system_restart(CAUSE_EXCEPTION);
 }

@@ -24,6 +24,8 @@ void Cache_Read_Enable(uint8_t odd, uint8_t mb, uint8_t size);
 void Cache_Read_Disable(void);
 int uart_tx_one_char(uint8_t c);
 int ets_printf(const char *format, ...);
+// The ROM reads the format by bytes, so it may not lie in flash.
+#define ROM_PRINTF(format, ...) do { static char text[] = format; ets_printf(text, ##__VA_ARGS__); } while (0)
 void ets_wdt_enable(uint32_t mode, uint32_t stage0, uint32_t stage1);
 void ets_isr_attach(int n, void (*handler)(void *arg, void *frame), void *arg);
 void ets_isr_unmask(uint32_t mask);
@@ -40,6 +42,8 @@ enum reset_cause { CAUSE_POWER_ON = 0, CAUSE_WATCHDOG = 1, CAUSE_EXCEPTION = 2, 
 extern enum reset_cause reset_cause;
 void reset_start(void);
 void system_restart(enum reset_cause cause) __attribute__((noreturn));
+
+void port_collected(void);
 
 extern bool watchdog_by_hand; // machine.WDT() exists: only its feed() counts
 void watchdog_start(void);

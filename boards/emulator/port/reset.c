@@ -26,7 +26,7 @@ void system_restart(enum reset_cause cause) {
 static void on_exception(void *frame, int cause) {
     uint32_t address;
     __asm__ volatile ("rsr %0, excvaddr" : "=a"(address));
-    ets_printf("Fatal exception (%d):\nepc1=0x%08x, excvaddr=0x%08x\n", cause, *(uint32_t *)frame, address);
+    ROM_PRINTF("Fatal exception (%d):\nepc1=0x%08x, excvaddr=0x%08x\n", cause, *(uint32_t *)frame, address);
     system_restart(CAUSE_EXCEPTION);
 }
 

@@ -194,26 +194,31 @@ int SPILock(void) {
 }
 
 int SPIReadModeCnfig(uint32_t mode) {
+    check("SPIReadModeCnfig with the cache on, from", __builtin_return_address(0));
     return mode > 5;
 }
 
 int SPI_read_status(struct flashchip *chip, uint32_t *status) {
+    check("SPI_read_status with the cache on, from", __builtin_return_address(0));
     (void)chip;
     *status = 0;
     return 0;
 }
 
 int SPI_write_status(struct flashchip *chip, uint32_t status) {
+    check("SPI_write_status with the cache on, from", __builtin_return_address(0));
     (void)chip, (void)status;
     return 0;
 }
 
 int SPI_write_enable(struct flashchip *chip) {
+    check("SPI_write_enable with the cache on, from", __builtin_return_address(0));
     (void)chip;
     return 0;
 }
 
 int Wait_SPI_Idle(struct flashchip *chip) {
+    check("Wait_SPI_Idle with the cache on, from", __builtin_return_address(0));
     (void)chip;
     return 0;
 }

@@ -63,12 +63,12 @@ class Config:
     """Stands for the generated `ota_config`."""
 
     CA = None
+    PROTOCOL = 0
+    SERVER = "peer", 1883
+    SIGN_TYPE = 2
 
     def __init__(self, world):
         self.IMAGE_KEYS = (world.key,)
         self.DIGEST_KEY = world.key
         self.VENDOR_ID = world.vendor_id
         self.CLASS_ID = world.class_id
-
-    def server(self, pk):
-        return ("peer", 1883)

@@ -101,13 +101,13 @@ def code_of(action, *args):
 
 class Config:
     CA = None
+    PROTOCOL = service.MQTT
+    SERVER = None
+    SIGN_TYPE = service.SIGN_RSA
 
     def __init__(self):
         self.IMAGE_KEYS, self.VENDOR_ID, self.CLASS_ID = trust()
         self.DIGEST_KEY = self.IMAGE_KEYS[0]
-
-    def server(self, pk):
-        return pk + ".broker", 1883
 
 
 class Reset(Exception):

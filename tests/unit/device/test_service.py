@@ -376,6 +376,24 @@ def test_protocols_that_are_not_there_are_misuse():
         assert not lone.inited
 
 
+def test_protocol_signatures_and_server_are_the_firmwares_unless_set():
+    from ota.transport import coap, coap_link, coap_message
+
+    config = Config()
+    config.PROTOCOL, config.SIGN_TYPE, config.SERVER = service.COAP, SIGN_MD5, ("configured", 1)
+    one = OtaService(Board(), config)
+    assert (one.trans_protcol, one.sign_type) == (service.COAP, SIGN_MD5)
+    one.pk, one.tls = "pk", False
+    coap.time = coap_link.time = coap_message.time = clock
+    servers = (service.MQTT, "pk.iot-as-mqtt.cn-shanghai.aliyuncs.com"), (service.COAP, "pk.coap.cn-shanghai.link.aliyuncs.com")
+    for one.trans_protcol, default in servers:
+        for config.SERVER, one.server, expected in ((None, None, default), (("configured", 1), None, "configured"), (("configured", 1), ("set", 2), "set")):
+            one._open_transport()
+            transport = one._transport
+            speaker = transport if one.trans_protcol == service.MQTT else transport._link
+            assert speaker._server[0] == expected
+
+
 def test_wrong_order_of_calls_is_misuse():
     bench = Bench()
     for action in (bench.service.init, OtaService(Board(), Config()).poll, OtaService(Board(), Config()).deinit):

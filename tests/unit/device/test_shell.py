@@ -94,6 +94,17 @@ def test_ota_app_with_other_than_four_words_tells_its_usage():
     assert one.service is None
 
 
+def test_configured_protocol_is_what_a_server_without_scheme_speaks():
+    for protocol, named, expected in ((0, "h:1", 0), (1, "h:1", 1), (1, "mqtt://h:1", 0), (0, "coap://h:1", 1), (1, "", 1)):
+        Config.PROTOCOL = protocol
+        try:
+            one = shell(dict(IDENTITY, server=named))
+            one.start()
+            assert one.service.trans_protcol == expected
+        finally:
+            Config.PROTOCOL = 0
+
+
 def test_second_ota_app_ends_the_first_service():
     one = shell()
     typed(one, "OTA_APP a1 d s p\n")

@@ -11,6 +11,10 @@ state_option = click.option(
     "--state", envvar="MPOTA_STATE", default="mpota-state", show_default=True, type=click.Path(),
     help="Folder of the server's state, or MPOTA_STATE.",
 )  # fmt: skip
+config_option = click.option(
+    "--config", "config_path", envvar="KCONFIG_CONFIG", default=".config", show_default=True, type=click.Path(),
+    help="What make menuconfig wrote, or KCONFIG_CONFIG.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -1,28 +1,38 @@
 """mpota firmware."""
 # SPDX-License-Identifier: MIT
 
+from dataclasses import replace
+
 import click
 
 from mpota import board as boards
+from mpota import config
 from mpota import firmware as firmware_
 from mpota import keys, pki
+from mpota.cli.common import config_option
 
 
 @click.command()
 @click.argument("out", type=click.Path())
-@click.option("--board", "name", required=True, help="A folder's name under boards/.")
-@click.option("--product", required=True, metavar="PK", help="Product key.")
-@click.option("--image-key", required=True, multiple=True, metavar="PATH", help="Whose images boot; may be given again.")
+@config_option
+@click.option("--board", "name", help="A folder's name under boards/.")
+@click.option("--product", metavar="PK", help="Product key.")
+@click.option("--image-key", multiple=True, metavar="PATH", help="Whose images boot; may be given again.")
 @click.option("--digest-key", metavar="PATH", help="Key behind digestsign.")
 @click.option("--ca", metavar="PATH", help="CA certificate for TLS, PEM.")
-@click.option("--server", metavar="HOST:PORT", help="Broker; the cloud's if not given.")
+@click.option("--server", metavar="HOST:PORT", help="The service's server.")
 @click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
-def firmware(out, name, product, image_key, digest_key, ca, server, folder):
-    """Writes into the folder OUT what a build of the board's firmware is configured by."""
+def firmware(out, config_path, name, image_key, folder, **given):
+    """Writes into the folder OUT what a build of the board's firmware is configured by.
+
+    Options that are not given are taken from the configuration file, see make menuconfig."""
+    folder = folder or boards.default_folder()
+    options = config.load(config_path, folder, name)
+    options = replace(options, **{key: value for key, value in given.items() if value})
     trust = firmware_.Trust(
-        product=product,
-        image_keys=tuple(keys.public_der(keys.load(path)) for path in image_key),
-        digest_key=keys.public_der(keys.load(digest_key)) if digest_key else None,
-        ca=pki.certificate_der(ca) if ca else None,
+        product=options.product,
+        image_keys=tuple(keys.public_der(keys.load(path)) for path in image_key or (options.image_key,)),
+        digest_key=keys.public_der(keys.load(options.digest_key)) if options.digest_key else None,
+        ca=pki.certificate_der(options.ca) if options.ca else None,
     )
-    firmware_.generate(boards.load(name, folder), trust, server, out)
+    firmware_.generate(boards.load(options.board, folder), trust, options, out)

@@ -3,9 +3,9 @@
 
 import click
 
-from mpota import board, keys, linkkit, signing, storage
+from mpota import board, config, keys, linkkit, signing, storage
 from mpota import image as images
-from mpota.cli.common import NumberType, json_option, print_facts, print_json
+from mpota.cli.common import NumberType, config_option, json_option, print_facts, print_json
 from mpota.errors import ToolError
 
 
@@ -30,15 +30,21 @@ def image():
 @image.command()
 @click.argument("payload", type=click.Path())
 @click.argument("out", type=click.Path())
-@click.option("--board", "board_name", required=True, help="A folder's name under boards/.")
-@click.option("--product", required=True, metavar="PK", help="Product key.")
+@config_option
+@click.option("--board", "board_name", help="A folder's name under boards/.")
+@click.option("--product", metavar="PK", help="Product key.")
 @click.option("--version", type=VersionType(), required=True)
 @click.option("--counter", type=NumberType(), required=True, help="Security counter: never boots below one confirmed.")
-@click.option("--key", "key_path", type=click.Path(), required=True, help="Private key that signs.")
+@click.option("--key", "key_path", type=click.Path(), help="Private key that signs.")
 @click.option("--vendor", metavar="DOMAIN", help="Instead of the board's vendor.")
 @click.option("--boards", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
-def build(payload, out, board_name, product, version, counter, key_path, vendor, boards):
-    """Makes the signed image OUT from what the board runs, PAYLOAD."""
+def build(payload, out, config_path, board_name, product, version, counter, key_path, vendor, boards):
+    """Makes the signed image OUT from what the board runs, PAYLOAD.
+
+    Board, product and key are taken from the configuration file if they are not given, see make menuconfig."""
+    if not (board_name and product and key_path):
+        options = config.load(config_path, boards or board.default_folder(), board_name)
+        board_name, product, key_path = options.board, product or options.product, key_path or options.image_key
     linkkit.check_names(product)
     facts = board.load(board_name, boards)
     if not (vendor or facts.vendor):

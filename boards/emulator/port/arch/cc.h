@@ -19,8 +19,8 @@
 #define BYTE_ORDER LITTLE_ENDIAN
 
 void abort(void) __attribute__((noreturn));
-int ets_printf(const char *format, ...);
-#define LWIP_PLATFORM_DIAG(x) do { ets_printf x; } while (0)
-#define LWIP_PLATFORM_ASSERT(x) do { ets_printf("lwip: %s\n", x); abort(); } while (0)
+void mp_hal_stdout_tx_str(const char *text);
+#define LWIP_PLATFORM_DIAG(x) // no debugging output is compiled in
+#define LWIP_PLATFORM_ASSERT(x) do { mp_hal_stdout_tx_str(x); abort(); } while (0)
 
 #endif

@@ -1,0 +1,113 @@
+"""boards/Kconfig: every option has its effect on what a firmware is built from, and what it cannot be is refused."""
+# SPDX-License-Identifier: MIT
+
+import pytest
+
+from mpota import board, config, firmware
+
+from .helpers import ROOT, mpota
+
+BOARDS = ROOT / "boards"
+KEYS = ROOT / "tests" / "keys"
+DEFAULT_KEYS = "".join(f'CONFIG_{name}="{KEYS}/test-rsa2048.pem"\n' for name in ("IMAGE_KEY", "DIGEST_KEY"))
+
+
+def load(folder, text, name=None):
+    (folder / ".config").write_text(text)
+    return config.load(folder / ".config", BOARDS, name)
+
+
+def test_without_a_file_everything_has_its_default(tmp_path):
+    found = config.load(tmp_path / "none", BOARDS)
+    assert (found.board, found.product, found.tries, found.console, found.server) == ("esp8266", "a1mpotademo", 3, True, None)
+    assert (config.PROTOCOLS[found.protocol], config.SIGNS[found.sign]) == ("MQTT", "RSA")
+
+
+def test_numbers_are_the_services_own():
+    service, rules = ((ROOT / "ota" / name).read_text() for name in ("service.py", "rules.py"))
+    for i, name in enumerate(config.PROTOCOLS):
+        assert f"\n{name} = const({i})\n" in service
+    for i, name in enumerate(config.SIGNS):
+        assert f"\nSIGN_{name} = const({i})\n" in rules
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in BOARDS.glob("*/defconfig")))
+def test_defconfig_of_a_board_chooses_it(tmp_path, name):
+    assert load(tmp_path, (BOARDS / name / "defconfig").read_text()).board == name
+
+
+def generated(folder, text):
+    """What `mpota firmware` writes for a configuration: one text of all files."""
+    kept = [line for line in DEFAULT_KEYS.splitlines(True) if line.split("=")[0] not in text]
+    (folder / ".config").write_text("".join(kept) + text)
+    out = folder / "gen"
+    done = mpota("firmware", out, "--config", folder / ".config", "--boards", BOARDS)
+    assert done.returncode == 0, done.stderr
+    return {path.name: path.read_text() for path in out.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "text"),
+    [
+        ("CONFIG_BOARD_ESP8266_2M=y", "board.h", "BOARD_FLASH_SIZE 0x200000"),
+        ('CONFIG_PRODUCT="a1other"', "boot_config.c", "class_id"),
+        (f'CONFIG_IMAGE_KEY="{KEYS}/test-rsa3072.pem"', "boot_config.c", "key0"),
+        (f'CONFIG_DIGEST_KEY="{KEYS}/test-rsa2048-foreign.pem"', "ota_config.py", "DIGEST_KEY"),
+        ("CONFIG_PROTOCOL_COAP=y", "ota_config.py", "PROTOCOL = 1"),
+        ('CONFIG_SERVER="ota.example.org:1884"', "ota_config.py", "SERVER = ('ota.example.org', 1884)"),
+        ("CONFIG_SIGN_SHA256=y", "ota_config.py", "SIGN_TYPE = 0"),
+        ("CONFIG_SIGN_MD5=y", "ota_config.py", "SIGN_TYPE = 1"),
+        ("CONFIG_TRIES=7", "boot_config.c", ".tries = 7"),
+        ("# CONFIG_CONSOLE is not set", "boot.mk", "CONSOLE := noconsole.c"),
+    ],
+)
+def test_option_changes_what_is_built(tmp_path, line, file, text):
+    before = generated(tmp_path, "")
+    after = generated(tmp_path, line + "\n")
+    assert text in after[file] and after[file] != before[file]
+
+
+def test_ca_reaches_the_board_that_has_tls(tmp_path):
+    from mpota import pki
+
+    certificate = pki.prepare(tmp_path, "127.0.0.1").ca
+    assert "CA = b'0\\x82" in generated(tmp_path, f'CONFIG_BOARD_LINUXHOST=y\nCONFIG_CA="{certificate}"\n')["ota_config.py"]
+
+
+def test_command_line_goes_before_the_file(tmp_path):
+    (tmp_path / ".config").write_text(DEFAULT_KEYS + 'CONFIG_SERVER="a:1"\n')
+    mpota("firmware", tmp_path / "gen", "--config", tmp_path / ".config", "--boards", BOARDS, "--board", "linuxhost", "--server", "b:2")
+    constants = (tmp_path / "gen" / "ota_config.py").read_text()
+    assert "SERVER = ('b', 2)" in constants and "BOARD = 'linuxhost'" in constants
+
+
+def test_image_is_built_for_the_configured_product(tmp_path):
+    (tmp_path / ".config").write_text(DEFAULT_KEYS + 'CONFIG_PRODUCT="a1other"\n')
+    (tmp_path / "payload").write_bytes(bytes(64))
+    words = ("image", "build", tmp_path / "payload", tmp_path / "out", "--version", "1.0.0", "--counter", "1", "--boards", BOARDS)
+    done = mpota(*words, "--config", tmp_path / ".config")
+    assert done.returncode == 0, done.stderr
+    _, class_id = firmware.product_ids(board.load("esp8266", BOARDS).vendor, "a1other", "esp8266")
+    assert class_id in (tmp_path / "out").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("CONFIG_TRIES=16\n", "outside the active range"),
+        ("CONFIG_NOSUCH=y\n", "undefined symbol NOSUCH"),
+        ("CONFIG_PRODUCT=bare\n", "malformed string literal"),
+        ('CONFIG_SERVER="nowhere"\n', "not HOST:PORT"),
+    ],
+)
+def test_configuration_that_cannot_be_is_refused(tmp_path, text, reason):
+    (tmp_path / ".config").write_text(DEFAULT_KEYS + text)
+    done = mpota("firmware", tmp_path / "gen", "--config", tmp_path / ".config", "--boards", BOARDS)
+    assert done.returncode == 1 and reason in done.stderr
+
+
+def test_config_shows_one_option_or_all(tmp_path):
+    (tmp_path / ".config").write_text("CONFIG_BOARD_LINUXHOST=y\n")
+    assert mpota("config", "board", "--config", tmp_path / ".config", "--boards", BOARDS).stdout == "linuxhost\n"
+    assert "linuxhost" in mpota("config", "--config", tmp_path / ".config", "--boards", BOARDS).stdout
+    assert "no such option" in mpota("config", "nothing", "--config", tmp_path / ".config", "--boards", BOARDS).stderr
