@@ -76,7 +76,7 @@ def offers(folder, size):
         made[name] = otacore.image(payload(name, size), key=key, counter=counter, version=version)
         found[name] = offer(folder, name, version, made[name], key == KEY)
     name, base, result = PATCH
-    bare = patching.make(made[base], made[result], "raw", 8192)
+    bare = patch.make(made[base], made[result], "raw", 8192)
     signed = patching.wrap(bare, image.parse(made[result], result), keys.load_private(otacore.KEYS / f"{KEY}.pem"))
     found[name] = offer(folder, name, result, signed, True, 1)
     return found

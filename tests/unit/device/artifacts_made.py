@@ -7,7 +7,7 @@ import os
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from mpota import patching
+from mpota import patch
 from otacore import ids, image, private_key, public_der
 
 PAYLOAD = bytes(i * 7 + i // 256 & 255 for i in range(21000))
@@ -38,7 +38,7 @@ def make(folder):
 def images():
     made = {name: image(**options) for name, options in IMAGES.items()}
     for name, base in (("patch", "running"), ("patch_of_another", "foreign")):
-        bare = patching.make(made[base], made["new"])
+        bare = patch.make(made[base], made["new"])
         made[name] = image(version="1.1.0", counter=6, payload=bare, options=("--non-bootable",))
     return made
 
