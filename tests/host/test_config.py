@@ -24,9 +24,9 @@ def test_without_a_file_everything_has_its_default(tmp_path):
 
 
 def test_numbers_are_the_services_own():
-    service, rules = ((ROOT / "ota" / name).read_text() for name in ("service.py", "rules.py"))
+    channel, rules = ((ROOT / "ota" / name).read_text() for name in ("channel.py", "rules.py"))
     for i, name in enumerate(config.PROTOCOLS):
-        assert f"\n{name} = const({i})\n" in service
+        assert f"\n{name} = const({i})\n" in channel
     for i, name in enumerate(config.SIGNS):
         assert f"\nSIGN_{name} = const({i})\n" in rules
 

@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 import otacore
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from mpota import image, keys, patching
+from mpota import image, keys, patch, patching
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ def digestsign(digest):
     return base64.b64encode(otacore.private_key().sign(digest, padding.PKCS1v15(), hashes.SHA256())).decode()
 
 
-def offer(folder, name, version, data, genuine, patch=0):
+def offer(folder, name, version, data, genuine, is_patch=0):
     (folder / f"{name}.img").write_bytes(data)
     digest = hashlib.sha256(data).digest()
-    return {"file": f"{name}.img", "version": version, "digest": digest.hex(), "digestsign": digestsign(digest), "patch": patch,
+    return {"file": f"{name}.img", "version": version, "digest": digest.hex(), "digestsign": digestsign(digest), "patch": is_patch,
             "genuine": genuine}
 
 
