@@ -22,7 +22,7 @@ PRODUCT, SECRET = "a1mpotachip", "a-device-secret"
 WIFI = "netmgr connect mpota mpota-secret"
 FACTS = boards.load("esp8266", REPO / "boards")
 WELL, HANGS, CRASHES, STARVES, GREEDY = range(5)  # tests/apps/moods
-BEHIND = "127.0.0.2"
+BEHIND = "127.0.0.3"
 PATIENT_S = 120
 NUMBERS = itertools.count(1)
 
