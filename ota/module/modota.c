@@ -39,6 +39,13 @@ static const uint8_t *input(mp_obj_t obj, mp_obj_t n_obj, uint32_t *n) {
     return p;
 }
 
+// Keys are frozen into firmware, and the core is given memory only.
+static struct ota_key key_in_ram(mp_obj_t obj) {
+    size_t n;
+    const uint8_t *der = bytes_of(obj, &n);
+    return (struct ota_key) { .der = memcpy(m_new(uint8_t, n), der, n), .size = (uint32_t)n };
+}
+
 static mp_obj_t mark(size_t n_args, const mp_obj_t *args) {
     struct ota_mark m = {
         .kind = (uint8_t)mp_obj_get_int(args[1]),
@@ -100,9 +107,7 @@ static mp_obj_t image_finish(size_t n_args, const mp_obj_t *args) {
         mp_raise_ValueError(MP_ERROR_TEXT("keys"));
     }
     for (size_t i = 0; i < count; i++) {
-        size_t size;
-        keys[i].der = bytes_of(items[i], &size);
-        keys[i].size = (uint32_t)size;
+        keys[i] = key_in_ram(items[i]);
     }
     struct ota_trust trust = {
         .keys = keys,
@@ -138,9 +143,8 @@ static MP_DEFINE_CONST_FUN_OBJ_1(image_info_obj, image_info);
 
 // rsa_verify(work, key, hash, signature): PKCS#1 v1.5
 static mp_obj_t rsa_verify(size_t n_args, const mp_obj_t *args) {
-    size_t key_size, sig_size;
-    struct ota_key key = { .der = bytes_of(args[1], &key_size) };
-    key.size = (uint32_t)key_size;
+    size_t sig_size;
+    struct ota_key key = key_in_ram(args[1]);
     const uint8_t *sig = bytes_of(args[3], &sig_size);
     return modota_result(ota_rsa_verify(buffer(args[0], sizeof(ota_rsa_work_t), MP_BUFFER_WRITE), NULL, &key, OTA_RSA_PKCS1,
         bytes_exactly(args[2], 32), sig, (uint32_t)sig_size));

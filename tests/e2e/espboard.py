@@ -13,16 +13,18 @@ from mpota import emulate
 
 
 class EspBoard(Console):
-    """build: where `make otaapp@esp8266` put rom and second boot; folder: the board's own; image: for slot A."""
+    """build: where `make otaapp@esp8266` put rom and second boot; folder: the board's own; image: for slot A; size: of the
+    flash, which is blank."""
 
-    def __init__(self, build, folder, image, on_line=None, **settings):
+    def __init__(self, build, folder, image, on_line=None, size=0x400000, **settings):
         super().__init__(on_line)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.flash = folder / "flash.bin"
         self._build, self._image = Path(build), image
-        emulate.blank(self.flash, 0x400000)
-        self.machine = emulate.Emulator(emulate.Settings(rom=self._build / "rom" / "rom.elf", flash=self.flash, **settings))
+        self._size = size
+        emulate.blank(self.flash, size)
+        self.machine = emulate.Emulator(emulate.Settings(rom=self._build / "rom" / "rom.elf", flash=self.flash, size=size, **settings))
 
     def start(self):
         """Power on; the serial port is listened to from the first byte."""
@@ -41,6 +43,12 @@ class EspBoard(Console):
                    "--second-boot", self._build / "second_boot.bin", self._image)  # fmt: skip
         self.machine.power_off()
         return said
+
+    def flash_at_once(self, slot):
+        """What esptool would have left: second boot, and the image in `slot`, an Area."""
+        parts = {0: (self._build / "second_boot.bin").read_bytes(), slot.offset: self._image.read_bytes()}
+        emulate.blank(self.flash, self._size, parts)
+        return self
 
     def type(self, line):
         """Types one line at the prompt."""

@@ -39,13 +39,15 @@ class Server:
         self.folder = Path(folder)
         self._options = options
         self.log = self.folder / "serve.log"
+        self._ports = ()
 
     def start(self, timeout_s=20):
+        """Again after stop(), it has the same MQTT and HTTP ports."""
         self.folder.mkdir(parents=True, exist_ok=True)
         address = self.folder / "server.json"
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [MPOTA, "serve", "--state", self.folder, *self._options], cwd=ROOT, stdout=log, stderr=log
+                [MPOTA, "serve", "--state", self.folder, *self._options, *self._ports], cwd=ROOT, stdout=log, stderr=log
             )
         end = time.monotonic() + timeout_s
         while not address.exists():
@@ -53,6 +55,7 @@ class Server:
                 raise AssertionError(f"mpota serve did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
         self.address = json.loads(address.read_text())
+        self._ports = [word for name in ("mqtt", "http") for word in (f"--{name}-port", str(self.address[f"{name}_port"]))]
         return self
 
     def stop(self):

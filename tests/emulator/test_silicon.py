@@ -1,9 +1,10 @@
 """What can be shown of the chip's own build without its SDK: the bank override runs, and what is missing is said in a line."""
 
+import re
 import subprocess
 
 import pytest
-from machine import CC, GEN, PRELUDE, REPO, Board, esp8266
+from machine import CC, GEN, IROM, PRELUDE, REPO, Board, esp8266, source
 from test_rom import FLASH
 
 SILICON = REPO / "boards" / "esp8266" / "silicon"
@@ -31,17 +32,56 @@ void start(void) {
         board.port.expect(f"word {0x11111111 * (slot >> 20):x}\r")
 
 
-@pytest.mark.parametrize("words, said", [
-    (["MICROPY_DIR="], "give MICROPY_DIR="), (["MICROPY_DIR=/nowhere"], "has no ports/esp8266"),
-])
-def test_what_is_missing_is_said_in_one_line(words, said):
+def checked(*words):
+    """What `make check` says is missing; a line for it, or none."""
     done = subprocess.run(["make", "-s", "-C", REPO / "boards" / "esp8266", "check", *words], capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert [line for line in done.stdout.splitlines() if line.startswith("esp8266:")] == [line for line in done.stdout.splitlines() if line]
-    assert said in done.stdout
+    said = done.stdout.splitlines()
+    assert (done.returncode == 0) == (said == []) and len(said) <= 1, done.stdout
+    return said[0] if said else ""
 
 
-def test_linker_script_places_the_image_where_the_payload_must_be():
+def test_what_is_missing_is_said_in_one_line(tmp_path):
+    words = [f"MICROPY_DIR={tmp_path}", f"ESP_SDK={tmp_path}/sdk"]
+    assert "give MICROPY_DIR=" in checked("MICROPY_DIR=")
+    assert "has no ports/esp8266" in checked(*words)
+    for path, missing in (("ports/esp8266/Makefile", "lib/axtls is empty"), ("lib/axtls/x", "lib/berkeley-db-1.xx is empty"),
+                          ("lib/berkeley-db-1.xx/x", "lib/micropython-lib is empty"), ("lib/micropython-lib/x", "no ESP8266 NONOS SDK"),
+                          ("sdk/include/user_interface.h", "")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+        assert missing in checked(*words)
+
+
+def test_checkout_without_its_submodules_is_refused_by_the_top_makefile(rom):
+    micropython = source("micropython")
+    if micropython is None or list((micropython / "lib" / "axtls").glob("*")):
+        pytest.skip("no MicroPython sources without axTLS")
+    done = subprocess.run(["make", "otaapp@esp8266", f"MICROPY_DIR={micropython}"], cwd=REPO, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and [line for line in done.stdout.splitlines() if line.startswith("esp8266: ")] == [done.stdout.strip()]
+
+
+def test_linker_puts_our_code_into_flash_where_the_image_will_lie(tmp_path):
+    """Upstream's own script, told where: what it does not name would land in instruction RAM."""
+    micropython = source("micropython")
+    if micropython is None:
+        pytest.skip("no MicroPython sources (MICROPY_DIR)")
+    (tmp_path / "module").mkdir()
+    (tmp_path / "core").mkdir()
     script = subprocess.run([CC, "-E", "-P", "-x", "c", "-I", GEN, SILICON / "slot.ld.h"], capture_output=True, text=True, check=True).stdout
-    from machine import IROM
-    assert f"irom0_0_seg : org = {IROM:#x}" in script
+    (tmp_path / "slot.ld").write_text(script)
+    flags = ["-Os", "-mlongcalls", "-mtext-section-literals", "-ffunction-sections", "-fdata-sections", "-mforce-l32", "-I",
+             REPO / "boards/emulator/include", "-I", GEN, "-I", REPO]
+    objects = [f"{tmp_path}/module/../core/{name}.o" for name in ("image", "rsa", "sha256", "trailer")]
+    for out in objects:
+        subprocess.run([CC, *flags, "-c", REPO / "ota" / "core" / (out.rpartition("/")[2][:-1] + "c"), "-o", out], check=True)
+    subprocess.run([CC, *flags, "-c", SILICON / "bank.c", "-o", tmp_path / "bank.o"], check=True)
+    out = tmp_path / "chip.elf"
+    subprocess.run([CC.replace("gcc", "ld"), "-nostdlib", "-T", tmp_path / "slot.ld", "-e", "mpota_bank", "--unresolved-symbols=ignore-all",
+                    "--no-warn-rwx-segments", "-o", out, tmp_path / "bank.o", *objects], cwd=micropython / "ports" / "esp8266", check=True)
+    entry, segments = esp8266.elf_segments(out.read_bytes())
+    esp8266.check_window(segments, IROM - 16)
+    assert len(segments[0].data) > 5000
+    assert 0x40100000 <= entry < 0x40108000 and sum(len(s.data) for s in segments[1:]) < 400
+    symbols = subprocess.run([CC.replace("gcc", "nm"), out], capture_output=True, text=True, check=True).stdout
+    assert re.search("^401[0-9a-f]{5} T Cache_Read_Enable$", symbols, re.M)  # not the ROM's, which upstream's script provides
+    assert all(0x40100000 <= s.address < 0x40108000 or 0x3FFE8000 <= s.address < 0x3FFF8000 for s in segments[1:])

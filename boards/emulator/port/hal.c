@@ -63,7 +63,7 @@ void mp_hal_delay_ms(mp_uint_t ms) {
     uint64_t end = time_us() + (uint64_t)ms * 1000;
     for (uint64_t now; (now = time_us()) < end;) {
         mp_event_handle_nowait();
-        if (end - now > 6000) { // longer than the ROM's tick, the interrupt sure to come
+        if (end - now > 1000) { // until the ROM's next tick: a sleep may last one of them longer
             port_wait();
         }
     }

@@ -3,4 +3,5 @@
 LD_FILES = $(MPOTA_GEN)/slot.ld
 LDFLAGS += -e mpota_start
 MICROPY_VFS_LFS2 ?= 1
+OTA_PLAIN_CFLAGS = -mno-force-l32
 CFLAGS += -I$(MPOTA_GEN) -I$(MPOTA_DIR)

@@ -7,5 +7,14 @@ MEMORY
     iram1_0_seg : org = 0x40100000, len = 0x8000
     irom0_0_seg : org = BOARD_IROM, len = BOARD_IROM_SIZE
 }
+/* What upstream's script does not name lands in instruction RAM, which has no room for it. */
+SECTIONS
+{
+    .irom0.mpota : ALIGN(4)
+    {
+        *module/../core/?*.o(.literal* .text* .rodata*)
+        *module/?*.o(.literal* .text* .rodata*)
+    } >irom0_0_seg :irom0_0_phdr
+}
 INCLUDE boards/esp8266_common.ld
 _firmware_size = BOARD_FILESYSTEM;

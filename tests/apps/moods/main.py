@@ -1,0 +1,58 @@
+"""The sample application, whose version's last number says how it behaves: one program for many images of the ESP8266."""
+
+# SPDX-License-Identifier: MIT
+import time
+
+import esp
+import machine
+import ota_config
+
+from ota.hal.esp8266 import Board
+from ota.shell import Shell
+
+_SLOT = 0x600013F8
+_REVISION = 22  # where the image's header has the version's last number
+WELL, HANGS, CRASHES, STARVES, GREEDY = range(5)
+
+mood = esp.flash_read(machine.mem32[_SLOT], 32)[_REVISION]
+print("moods:", mood)
+if mood == HANGS:
+    machine.disable_irq()
+    while True:
+        pass
+if mood == CRASHES:
+    machine.mem32[0x3FF00024]
+while mood == STARVES:
+    time.sleep_ms(100)  # alive, but nobody feeds the watchdog
+
+hoard = None
+
+
+def take_everything(done, total):
+    """Leaves the service without memory once a quarter is fetched, until it has failed."""
+    global hoard
+    if hoard is not None or done < total // 4:
+        return
+    for size in (1024, 256, 64, 16):
+        try:
+            while True:
+                hoard = [hoard, bytearray(size)]
+        except MemoryError:
+            pass
+    print("moods: nothing left")
+
+
+shell = Shell(Board(), ota_config, echo=True)
+shell.start()
+while True:
+    if mood == GREEDY and shell.service:
+        shell.service.progress_cb = take_everything
+    try:
+        busy = shell.poll()
+    except MemoryError:
+        hoard = ()
+        print("moods: out of memory, and over it")
+        shell.service.check()
+        busy = True
+    if not busy:
+        time.sleep_ms(20)
