@@ -27,12 +27,9 @@ class Header:
             raise Refused("version")
         v = self.byte()
         self.arch, windows = v & 15, v >> 4
-        model = self.byte()
-        self.literal_bits = model & 15
-        self.by_phase, self.by_class = bool(model & 0x10), bool(model & 0x20)
-        self.by_half, self.by_byte = bool(model & 0x40), bool(model & 0x80)
-        self.region_shift = self.byte()
-        self.state_bytes = self.number()
+        v = self.byte()
+        self.literal_bits, self.region_shift = v & 15, v >> 4
+        self.state_bytes = 256 * self.byte()
         self.old_size = self.number()
         v = self.number()
         self.new_size = self.old_size + (-(v >> 1) - 1 if v & 1 else v >> 1)
@@ -67,9 +64,9 @@ class Header:
 
     def window(self):
         start, size = self.number(), self.number()
-        if start >> 20 or not 1 <= size <= 0x1000:
+        if start >> 16 or not 1 <= size <= 0x1000:
             raise Refused("window")
-        return start << 12, size << 12
+        return start << 16, size << 12
 
 
 class Coder:
@@ -121,13 +118,12 @@ class Node:
     def __init__(self, p=0x800, n=0):
         self.p, self.n = p, n
 
-    def adapt(self, bit, limit=15):
+    def adapt(self, bit):
         if bit:
             self.p += (4095 - self.p) * RATE[self.n] >> 16
         else:
             self.p -= self.p * RATE[self.n] >> 16
-        if self.n < limit:
-            self.n += 1
+        self.n = min(self.n + 1, 15)
 
 
 def nodes(n):
@@ -136,7 +132,7 @@ def nodes(n):
 
 class Number:
     def __init__(self):
-        self.length, self.top, self.wide = [nodes(32), nodes(32)], nodes(16), 0
+        self.length, self.top = nodes(32), nodes(16)
 
 
 class Site:
@@ -155,7 +151,11 @@ class Xtensa:
 
     @staticmethod
     def classify(d, b):
-        return 16 * d.phase + (b[0] & 15)
+        return b[0] & 15
+
+    @staticmethod
+    def unit(d, b):
+        return d.phase or (2 if b[0] & 8 else 3)
 
     @staticmethod
     def find(d, b, source):
@@ -166,6 +166,8 @@ class Xtensa:
             return Site(CALL, 3, 2, ((source & ~3) + 4 + 4 * signed(value >> 6, 18)) & M32, Xtensa.place_call)
         if value & 15 == 1:
             return Site(LOAD, 3, 2, (((source + 3) & ~3) - 0x40000 + 4 * (value >> 8)) & M32, Xtensa.place_load)
+        if value & 0xF00F == 0xA002:
+            return Site(CONSTANT, 3, 0, (b[1] & 15) << 8 | b[2], Xtensa.place_constant)
         return None
 
     @staticmethod
@@ -183,13 +185,7 @@ class Xtensa:
         return b[:1] + (n >> 2).to_bytes(2, "little") + b[3:]
 
     @staticmethod
-    def constant(d, b):
-        if d.phase == 0 and b[0] & 15 == 2 and b[1] >> 4 == 10:
-            return Site(CONSTANT, 3, 0, (b[1] & 15) << 8 | b[2], Xtensa.place_constant)
-        return None
-
-    @staticmethod
-    def place_constant(b, v):
+    def place_constant(b, _to, v):
         return bytes([b[0], b[1] & 0xF0 | v >> 8 & 15, v & 255, b[3]])
 
 
@@ -202,12 +198,21 @@ class Thumb:
 
     @staticmethod
     def classify(d, b):
-        return 16 + (b[0] >> 4) if d.phase else b[1] >> 4
+        return (b[0] if d.phase else b[1]) >> 4
+
+    @staticmethod
+    def unit(d, b):
+        return 1 if d.address() & 1 or (d.old_pos ^ d.new_pos) & 1 else 2
 
     @staticmethod
     def find(d, b, source, low=0x9000):
         hi, lo = int.from_bytes(b[:2], "little"), int.from_bytes(b[2:], "little")
-        if source & 1 or d.address() & 1 or hi & 0xF800 != 0xF000 or lo & low != low:
+        if source & 1 or d.address() & 1:
+            return None
+        if hi & 0xF800 != 0xF000 or lo & low != low:
+            if low == 0x9000 and hi & 0xFBFF == 0xF240 and not lo & 0x8000:
+                value = (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | lo & 255
+                return Site(CONSTANT, 4, 0, value, Thumb.place_constant)
             return None
         s = hi >> 10 & 1
         offset = s << 24 | (1 ^ (lo >> 13 & 1) ^ s) << 23 | (1 ^ (lo >> 11 & 1) ^ s) << 22 | (hi & 0x3FF) << 12 | (lo & 0x7FF) << 1
@@ -224,14 +229,7 @@ class Thumb:
         return (0xF000 | s << 10 | (offset >> 12 & 0x3FF)).to_bytes(2, "little") + lo.to_bytes(2, "little")
 
     @staticmethod
-    def constant(d, b):
-        hi, lo = int.from_bytes(b[:2], "little"), int.from_bytes(b[2:], "little")
-        if d.address() & 1 or (d.old_pos ^ d.new_pos) & 1 or hi & 0xFBFF != 0xF240 or lo & 0x8000:
-            return None
-        return Site(CONSTANT, 4, 0, (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | lo & 255, Thumb.place_constant)
-
-    @staticmethod
-    def place_constant(b, v):
+    def place_constant(b, _to, v):
         return bytes([b[0], b[1] & 0xFB | (v >> 11 & 1) << 2, v & 255, b[3] & 0x8F | (v >> 8 & 7) << 4])
 
 
@@ -242,7 +240,9 @@ class Arm:
 
     @staticmethod
     def classify(d, b):
-        return 16 * d.phase + (b[3 - (d.address() & 3)] & 15)
+        return b[3 - (d.address() & 3)] & 15
+
+    unit = Thumb.unit
 
     @staticmethod
     def find(d, b, source):
@@ -257,10 +257,6 @@ class Arm:
             return None
         return (offset >> 2 & 0xFFFFFF).to_bytes(3, "little") + b[3:]
 
-    @staticmethod
-    def constant(d, b):
-        return None
-
 
 class X86:
     @staticmethod
@@ -271,7 +267,11 @@ class X86:
 
     @staticmethod
     def classify(d, b):
-        return 16 * d.phase + (b[0] >> 4)
+        return b[0] >> 4
+
+    @staticmethod
+    def unit(d, b):
+        return 1
 
     @staticmethod
     def opens(before, last):
@@ -284,8 +284,9 @@ class X86:
 
     @staticmethod
     def find(d, b, source):
+        value = int.from_bytes(b, "little")
         if not X86.opens(d.before, d.last):
-            return None
+            return Site(CONSTANT, 4, 0, value, X86.place_constant) if d.last & 0xF8 == 0xB8 else None
         return Site(CALL, 4, 0, (source + 4 + int.from_bytes(b, "little")) & M32, X86.place)
 
     @staticmethod
@@ -293,12 +294,7 @@ class X86:
         return ((target - to - 4) & M32).to_bytes(4, "little")
 
     @staticmethod
-    def constant(d, b):
-        v = int.from_bytes(b, "little")
-        return Site(CONSTANT, 4, 0, v, X86.place_constant) if d.last & 0xF8 == 0xB8 and v < 4096 else None
-
-    @staticmethod
-    def place_constant(b, v):
+    def place_constant(b, _to, v):
         return (v & 0xFFF).to_bytes(2, "little") + b[2:]
 
 
@@ -309,13 +305,15 @@ class Raw:
 
     @staticmethod
     def classify(d, b):
-        return 16 * d.phase + (b[0] >> 4)
+        return b[0] >> 4
+
+    @staticmethod
+    def unit(d, b):
+        return 1
 
     @staticmethod
     def find(d, b, source):
         return None
-
-    constant = Arm.constant
 
 
 ARCHS = (Raw, Xtensa, Thumb, Arm, X86)
@@ -329,32 +327,32 @@ class Decoder:
         self.old, self.new = old, bytearray()
         self.arch = ARCHS[h.arch]
         self.coder = Coder(patch[h.at :])
-        self.new_pos = self.old_pos = self.gap = self.copying = self.phase = self.run = self.subs = self.raw = 0
+        self.new_pos = self.old_pos = self.gap = self.copying = self.phase = self.run = self.subs = 0
+        self.left = self.equal = self.told = 0
         self.last = self.before = self.old_last = self.plain = 0
-        self.recent, self.far, self.far_next = [0] * 8, [0] * 32, 0
+        self.ends, self.recent, self.far, self.far_next = [0] * 3, [0] * 8, [0] * 32, 0
         self.first_values()
 
     def first_values(self):
         h = self.h
-        classes = 48 if h.by_class else 3
-        self.f_byte = [Flag(p, 8) for p in (12288, 3072, 768, 256, 64, 10) for _ in range(classes)]
-        self.f_site = [Flag((16384, 8192, 1024, 16384)[i >> 3 & 3], 3) for i in range(192)]
-        self.f_half = [Flag(1024 if 16 <= i < 20 else 16384, 3) for i in range(48)]
-        self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 12, 18))
+        self.f_unit = [Flag(p, 8) for p in (20000, 6000, 1600, 512, 128, 20) for _ in range(16)]
+        self.f_site = [Flag((16384, 8192, 1024, 16384, 512)[i // 4 % 5], 3) for i in range(120)]
+        self.f_half = [Flag(1024, 3) if i in (8, 9) else Flag(16384, 2) for i in range(24)]
+        self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 15, 18))
         self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
-        lanes = 3 if h.by_phase else 1
-        self.literal, self.sub = ([nodes(256) for _ in range(lanes)] for _ in range(2))
+        self.inside, self.literal, self.sub = nodes(96), nodes(256), nodes(256)
         self.hashed = nodes(1 << h.literal_bits)
-        self.raise_ = [Node(4, 1) for _ in range(512)]
         self.kind, self.reach, self.copy_recent = nodes(8), nodes(16), nodes(8)
         self.recents = [nodes(16) for _ in range(3)]
-        self.offset, self.word_shift, self.code_shift, self.half_shift = (Number() for _ in range(4))
-        self.history = {k: 0 for k in (WORD, CALL, LOAD, HALF, CONSTANT, "small")}
+        self.offset, self.back, self.shift, self.half_shift = (Number() for _ in range(4))
+        self.history = [0] * 9
         size = 1 << h.region_shift
         self.image_regions = -(-(h.old_size + 4096) // size)
         self.table = [0] * (self.image_regions + sum(-(-n // size) for _, n in h.windows))
-        self.lines = [0] * (256 if h.by_half else 64)
-        self.half = [[0, 0] for _ in range(512)]  # shift, confidence
+        self.lean = 0 if h.literal_bits else 3
+        self.lines = [0] * (128 >> self.lean)
+        self.exact = [(0, 0)] * (128 >> self.lean)  # lower half of a target, entry
+        self.half = [[0, 0] for _ in range(256 >> self.lean)]  # shift, confidence
 
     # 3.3
 
@@ -374,8 +372,7 @@ class Decoder:
             i = 2 * i + self.node(t[i])
         return i - (1 << bits)
 
-    def byte(self, trees, context):
-        t = trees[self.phase if self.h.by_phase else 0]
+    def byte(self, t, context):
         if not self.h.literal_bits:
             return self.tree(t, 8)
         i = 1
@@ -388,23 +385,12 @@ class Decoder:
         return i - 256
 
     def number(self, m):
-        n = self.tree(m.length[m.wide], 5)
-        m.wide = int(n > 7)
+        n = self.tree(m.length, 5)
         v = 1
         for k in range(n):
             v = 2 * v + (self.node(m.top[n]) if k == 0 and n < 16 else self.coder.decide(32768))
         z = v - 1
         return signed(~(z >> 1) if z & 1 else z >> 1)
-
-    def raised(self, f, context):
-        u = self.raise_[(context * 0x9E3779B1 & M32) >> 23]
-        p, q = f.p >> 6, u.p << 4
-        if q >= 0x180 and q > p:
-            p += (q - p) >> 2
-        bit = self.coder.decide(max(p, 1))
-        f.adapt(bit)
-        u.adapt(bit, 7)
-        return bit
 
     # 3.4
 
@@ -415,6 +401,7 @@ class Decoder:
         self.before, self.last = self.last, b
         self.new.append(b)
         self.new_pos += 1
+        self.run = min(self.run + 1, 255)
         self.phase = self.arch.advance(self, b)
 
     def decode(self):
@@ -424,14 +411,15 @@ class Decoder:
             elif self.flag(self.f_start[3 * min(self.gap, 7) + self.phase]):
                 self.start()
             else:
-                self.out(self.byte(self.literal, self.last))
+                self.out(self.byte(self.literal, self.phase << 8 | self.last))
                 self.gap += 1
         if self.coder.at < len(self.coder.body):
             raise Refused("long")
         return bytes(self.new)
 
     def start(self):
-        same = self.old_pos + self.gap
+        here = self.old_pos
+        same = here + self.gap
         kind = self.tree(self.kind, 3)
         if kind == 0:
             self.old_pos = same
@@ -443,10 +431,11 @@ class Decoder:
         elif kind == 4:
             self.old_pos = same + self.number(self.offset)
         elif kind > 4:
-            raise Refused("kind")
+            self.old_pos = self.ends[kind - 5] + self.number(self.back)
         self.old_pos &= M32
         if self.old_pos >= self.h.old_size:
             raise Refused("copy")
+        self.ends = [here, *self.ends[:2]]
         self.copying, self.run, self.subs, self.plain = 1, 0, 0, 0
         self.remember(self.new_pos - self.old_pos)
         reach = self.tree(self.reach, 4)
@@ -454,37 +443,57 @@ class Decoder:
             self.fill(128 << reach)
 
     def end_copy(self):
-        self.copying = self.gap = self.raw = 0
+        self.copying = self.gap = self.left = 0
 
     def copy_step(self):
         if self.run > 8:
             self.fill(0)
-        b = (self.old[self.old_pos : self.old_pos + 4] + bytes(4))[:4]
-        if self.raw:
-            self.raw -= 1
-        else:
-            site = self.find(b)
-            if site:
-                return self.code_half(site, b) if site.kind >= HALF else self.code_site(site, b)
-        self.copy_byte(b)
-
-    def copy_byte(self, b):
-        starts = self.half_starts()
-        rc = sum(self.run >= n for n in (1, 4, 16, 48, 160))
+        b = (self.old[self.old_pos : self.old_pos + 8] + bytes(8))[:8]
+        site = None if self.left and self.told else self.find(b)
+        if site:
+            self.left = 0
+            return self.code_half(site, b[:4]) if site.kind >= HALF else self.code_site(site, b[:4])
         c = self.arch.classify(self, b)
-        f = self.f_byte[48 * rc + c if self.h.by_class else 3 * rc + self.phase]
-        if not (self.raised(f, c << 8 | b[0]) if self.h.by_byte else self.flag(f)):
-            self.out(b[0])
-            self.run = min(self.run + 1, 255)
-            return self.copied(b[0], starts)
-        if (self.run or self.subs) and self.flag(self.f_end[6 * min(self.subs, 2) + rc]):
-            return self.end_copy()
-        self.run, self.subs = 0, min(self.subs + 1, 255)
-        self.out(b[0] + self.byte(self.sub, 256 + b[0]) & 255)
-        self.copied(b[0], starts)
+        if self.left:
+            self.byte_step(b[0], c)
+        else:
+            self.unit_step(b, c)
 
-    def copied(self, o, starts):
-        if self.plain and self.h.by_half:
+    def run_class(self):
+        return sum(self.run >= n for n in (1, 4, 16, 48, 160))
+
+    def unit_step(self, b, c):
+        n = min(self.arch.unit(self, b), self.h.new_size - self.new_pos)
+        if self.old_pos <= self.h.old_size:
+            n = min(n, self.h.old_size - self.old_pos)
+        n = next((i for i in range(1, n) if self.inside_site(b, i)), max(n, 1))
+        if self.flag(self.f_unit[16 * self.run_class() + c]):
+            self.left, self.equal, self.told = n, 1, 0
+            return
+        self.copied(b[0], b[0])
+        if n > 1:
+            for x in b[1:n]:
+                self.out(x)
+            self.old_pos += n - 1
+            self.plain = 0
+
+    def byte_step(self, o, c):
+        if self.left > 1 or not self.equal:
+            if not self.node(self.inside[48 * self.equal + 16 * self.phase + c]):
+                self.left -= 1
+                return self.copied(o, o)
+        if (self.run or self.subs) and self.flag(self.f_end[6 * min(self.subs, 2) + self.run_class()]):
+            return self.end_copy()
+        self.left -= 1
+        self.equal = 0
+        self.subs = min(self.subs + 1, 255)
+        self.copied(o, o + self.byte(self.sub, (4 + self.phase) << 8 | o) & 255)
+        self.run = 0
+
+    def copied(self, o, new):
+        starts = self.half_starts(self.last, 0)
+        self.out(new)
+        if self.plain:
             self.learn(self.old_last + 256 * o, self.before + 256 * self.last)
         self.plain, self.old_last = starts, o
         self.old_pos += 1
@@ -539,82 +548,106 @@ class Decoder:
             if not self.table[q] & 1:
                 self.table[q] = entry
 
-    def half_starts(self):
-        return self.last >> 4 == 1 or (not self.address() & 1 and not (self.old_pos ^ self.new_pos) & 1)
+    def half_starts(self, last, i):
+        return last >> 4 == 1 or (not self.address() + i & 1 and not (self.old_pos ^ self.new_pos) & 1)
+
+    def room(self, i):
+        return self.old_pos + i + 4 <= self.h.old_size and self.new_pos + i + 4 <= self.h.new_size
+
+    def is_word(self, b, i):
+        aligned = not (self.h.base + self.old_pos + i) & 3 and not (self.old_pos ^ self.new_pos) & 3
+        return aligned and self.h.arch != RAW and self.region(int.from_bytes(b[i : i + 4], "little")) is not None
+
+    def is_half(self, b, i, last):
+        v = int.from_bytes(b[i : i + 2], "little")
+        return self.half_starts(last, i) and v < 4096 and self.half[v >> 4 + self.lean][1] > 0
+
+    def inside_site(self, b, i):
+        return self.room(i) and (self.is_word(b, i) or self.is_half(b, i, b[i - 1]))
 
     def find(self, b):
-        h = self.h
-        if self.old_pos + 4 > h.old_size or self.new_pos + 4 > h.new_size:
+        if not self.room(0):
             return None
-        source = h.base + self.old_pos & M32
-        word = int.from_bytes(b, "little")
-        if h.arch != RAW and not source & 3 and not (self.old_pos ^ self.new_pos) & 3 and self.region(word) is not None:
-            return Site(WORD, 4, 0, word, lambda _b, _to, target: (target & M32).to_bytes(4, "little"))
-        site = self.arch.find(self, b, source)
-        if site and self.region(site.target) is not None:
+        if self.is_word(b, 0):
+            return Site(WORD, 4, 0, int.from_bytes(b[:4], "little"), lambda _b, _to, target: (target & M32).to_bytes(4, "little"))
+        site = self.arch.find(self, b[:4], self.h.base + self.old_pos & M32)
+        if site and (site.target < 4096 if site.kind == CONSTANT else self.region(site.target) is not None):
             return site
-        if not h.by_half:
-            return None
-        site = self.arch.constant(self, b)
-        if site:
-            return site
-        v = word & 0xFFFF
-        if v < 4096 and self.half[v >> 3][1] and self.half_starts():
-            return Site(HALF, 2, 0, v, lambda b, v: (v & 0xFFFF).to_bytes(2, "little") + b[2:])
+        if self.is_half(b, 0, self.last):
+            return Site(HALF, 2, 0, int.from_bytes(b[:2], "little"), lambda b, _to, v: (v & 0xFFFF).to_bytes(2, "little") + b[2:])
         return None
 
     def done(self, site, b):
         for c in b[: site.size]:
             self.out(c)
         self.old_pos += site.size
-        self.run = min(self.run + site.size, 255)
         self.plain = 0
+        if site.kind == WORD:
+            self.phase = 0
 
-    def outcome(self, key, f):
-        bit = self.flag(f)
-        self.history[key] = (self.history[key] << 1 | bit) & 3
-        return bit
+    def outcome(self, group, flags, at):
+        self.history[group] = self.flag(flags[at + self.history[group]])
+        return self.history[group]
+
+    def exact_place(self, target):
+        return (target * 0x9E3779B1 & M32) >> 25 + self.lean
+
+    def learn_exact(self, site, d):
+        if site.kind != LOAD:
+            self.exact[self.exact_place(site.target)] = (site.target & 0xFFFF, self.pack(d) | 1)
+
+    def guess(self, site):
+        """Table, place in it, displacement, trust."""
+        if site.kind == LOAD:
+            i = ((site.target - self.h.base & M32) >> 6) % len(self.lines)
+            if self.lines[i]:
+                return self.lines, i, self.unpack(self.lines[i]), 2
+            return self.lines, i, signed(self.new_pos - self.old_pos), 0
+        i = self.region(site.target)
+        tag, entry = self.exact[self.exact_place(site.target)]
+        if entry and tag == site.target & 0xFFFF:
+            return self.table, i, self.unpack(entry), 4
+        return self.table, i, *self.displacement(i)
+
+    def candidate(self, site, d, k):
+        if k >= 2:
+            return self.recent[k - 2]
+        r = self.region(site.target)
+        for q in range(r, r + 16) if k else range(r, r - 16, -1):
+            if not 0 <= q < len(self.table):
+                break
+            if self.table[q] and self.unpack(self.table[q]) != d:
+                return self.unpack(self.table[q])
+        return d
 
     def code_site(self, site, b):
-        to = self.address()
-        if site.kind == LOAD:
-            where, i = self.lines, ((site.target - self.h.base & M32) >> 6) % len(self.lines)
-            known = where[i] != 0
-            d, confidence = (self.unpack(where[i]), 2) if known else (signed(self.new_pos - self.old_pos), 0)
-        else:
-            where, i = self.table, self.region(site.target)
-            d, confidence = self.displacement(i)
+        to, word = self.address(), site.kind == WORD
+        where, i, d, trust = self.guess(site)
         placed = site.place(b, to, site.target + d & M32)
         moved = b if placed is None else placed
         same = moved == b
-        small = site.kind == WORD and site.target < 0x10000
-        kept = site.kind == WORD and bool(where[i] & 2) and not same
-        group = kept + 2 * small if site.kind == WORD else 3 + site.kind
-        key = "small" if small else site.kind
-        if not self.outcome(key, self.f_site[8 * (4 * group + confidence) + 2 * self.history[key] + same]):
-            if placed is not None and not kept:
+        small = word and site.target < 0x10000
+        kept = word and not same and trust != 4 and bool(where[i] & 2 or (small and not site.target & 1))
+        group = 2 * small + kept if word else 3 + site.kind
+        if not self.outcome(group, self.f_site, 4 * (5 * group + trust) + 2 * same):
+            if placed is not None and not kept and trust not in (2, 4):
                 where[i] = self.pack(d) | 1
             return self.done(site, b if kept else moved)
-        if not same and self.flag(self.f_keep[4 * site.kind + confidence]):
+        if not same and self.flag(self.f_keep[5 * site.kind + trust]):
             self.run = 0
-            if kept:
-                where[i] = self.pack(d) | 1
-            elif site.kind == WORD:
-                where[i] = self.pack(d) | 2 | where[i] & 1
-            else:
-                where[i] = self.pack(self.new_pos - self.old_pos) | 1
+            self.learn_second(site, where, i, d, kept)
             return self.done(site, moved if kept else b)
         k = self.tree(self.recents[site.kind], 4)
-        if k == 10 and (self.run or self.subs):
+        if k == 12 and (self.run or self.subs):
             return self.end_copy()
         self.run = 0
-        if k == 9:
-            self.raw = site.size
+        if k == 11:
+            self.left, self.equal, self.told = site.size, 1, 1
             return None
-        if k < 8:
-            d = self.recent[k]
-        elif k == 8:
-            d = signed(d + (self.number(self.word_shift if site.kind == WORD else self.code_shift) << site.unit))
+        if k < 10:
+            d = self.candidate(site, d, k)
+        elif k == 10:
+            d = signed(d + (self.number(self.shift) << site.unit))
         else:
             raise Refused("alternative")
         placed = site.place(b, to, site.target + d & M32)
@@ -622,32 +655,44 @@ class Decoder:
             raise Refused("reach")
         self.remember(d)
         where[i] = self.pack(d) | 1
+        self.learn_exact(site, d)
         return self.done(site, placed)
 
+    def learn_second(self, site, where, i, d, moved):
+        if moved:
+            where[i] = self.pack(d) | 1
+        elif site.kind == WORD:
+            where[i] = self.pack(d) | 2 | where[i] & 1
+            d = 0
+        else:
+            d = signed(self.new_pos - self.old_pos)
+            where[i] = self.pack(d) | 1
+        self.learn_exact(site, d)
+
     def code_half(self, site, b):
-        e = self.half[site.target >> 3]
-        confidence = e[1]
+        e = self.half[site.target >> 4 + self.lean]
+        trust = e[1]
         kind = 1 if site.kind == CONSTANT else 2 if self.last >> 4 == 1 else 0
-        guess = site.target + (e[0] if confidence else 0)
-        if not self.outcome(site.kind, self.f_half[4 * (4 * kind + confidence) + self.history[site.kind]]):
-            if confidence in (1, 2):
+        guess = site.target + (e[0] if trust else 0)
+        if not self.outcome(6 + kind, self.f_half, 2 * (4 * kind + trust)):
+            if trust in (1, 2):
                 e[1] += 1
-            return self.done(site, site.place(b, guess))
-        if confidence:
+            return self.done(site, site.place(b, 0, guess & M32))
+        if trust:
             e[1] -= 1
         if self.flag(self.f_bytes[kind]):
-            self.raw = site.size
+            self.left, self.equal, self.told = site.size, 0, 1
             return None
         self.run = 0
         new = site.target + self.number(self.half_shift)
         self.learn(site.target, new)
-        return self.done(site, site.place(b, new))
+        return self.done(site, site.place(b, 0, new & M32))
 
     def learn(self, old, new):
         d = signed(new - old)
         if not d or old >= 4096 or not -127 <= d <= 127:
             return
-        e = self.half[old >> 3]
+        e = self.half[old >> 4 + self.lean]
         if e[1] and e[0] != d:
             e[1] -= 1
         else:

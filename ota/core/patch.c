@@ -61,8 +61,8 @@ static void take_hash(struct cursor *c, uint8_t *to) {
 
 static void take_window(struct cursor *c, struct ota_patch_window *w) {
     uint32_t start = take_number(c), size = take_number(c);
-    c->bad |= !cut(c) && (start >> 20 || !size || size > 0x1000);
-    w->start = start << 12;
+    c->bad |= !cut(c) && (start >> 16 || !size || size > 0x1000);
+    w->start = start << 16;
     w->size = size << 12;
 }
 
@@ -70,14 +70,15 @@ static void take_fields(struct cursor *c, struct ota_patch_info *h) {
     uint32_t v = take(c);
     h->arch = v & 15u;
     h->windows = (uint8_t)(v >> 4);
-    h->model = (uint8_t)take(c);
-    h->region_shift = (uint8_t)take(c);
-    h->state_bytes = take_number(c);
+    v = take(c);
+    h->literal_bits = v & 15u;
+    h->region_shift = (uint8_t)(v >> 4);
+    h->state_bytes = take(c) << 8;
     h->old_size = take_number(c);
     v = take_number(c);
     h->new_size = h->old_size + (v & 1 ? ~(v >> 1) : v >> 1);
     h->base = take_number(c);
-    c->bad |= !cut(c) && (h->arch >= OTA_PATCH_ARCHS || h->windows > OTA_PATCH_WINDOWS || (h->model & 15u) > 13 ||
+    c->bad |= !cut(c) && (!patch_arch(h->arch) || h->windows > OTA_PATCH_WINDOWS || h->literal_bits > 13 ||
                           h->region_shift < 5 || h->region_shift > 13 || h->old_size > SIZE_MAX_BYTES || h->new_size > SIZE_MAX_BYTES);
     for (uint32_t i = 0; i < h->windows && !c->bad && !cut(c); i++) {
         take_window(c, &h->window[i]);
@@ -158,7 +159,7 @@ static int advance(struct patch_state *s, const struct ota_patch_io *io, struct 
         drain(s, x);
         return s->item_start < s->item_end ? OTA_PATCH_FULL : OTA_OK;
     }
-    if (s->stage == STAGE_HEADER || s->in_end - s->in_start < (int)PATCH_STEP_BYTES) {
+    if (x->in_n && (s->stage == STAGE_HEADER || s->in_end - s->in_start < (int)PATCH_STEP_BYTES)) {
         refill(s, x);
     }
     if (s->stage == STAGE_HEADER) {

@@ -7,7 +7,13 @@ static uint32_t at(const struct patch_state *s) {
 }
 
 static uint32_t thumb_classify(const struct patch_state *s, const uint8_t *b) {
-    return s->phase ? 16u + (b[0] >> 4) : b[1] >> 4;
+    return (s->phase ? b[0] : b[1]) >> 4;
+}
+
+// A half-word.
+static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
+    (void)b;
+    return at(s) & 1 || (s->new_pos ^ s->old_pos) & 1 ? 1 : 2;
 }
 
 static uint32_t thumb_advance(const struct patch_state *s, uint32_t byte) {
@@ -31,11 +37,26 @@ static bool find_pair(struct patch_site *site, const uint8_t *b, uint32_t from, 
 }
 
 static bool thumb_find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
-    return !(from & 1) && !(at(s) & 1) && find_pair(site, b, from, 0x9000u);
+    if ((from | at(s)) & 1) {
+        return false;
+    }
+    if (find_pair(site, b, from, 0x9000u)) {
+        return true;
+    }
+    uint32_t hi = ota_get_le16(b), lo = ota_get_le16(b + 2);
+    site->type = PATCH_CONSTANT; // of MOVW
+    site->size = 4;
+    site->target = (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | (lo & 255);
+    return (hi & 0xfbff) == 0xf240 && !(lo & 0x8000);
 }
 
 static bool thumb_place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
-    (void)site;
+    if (site->type == PATCH_CONSTANT) {
+        b[1] = (uint8_t)((b[1] & 0xfb) | (target >> 11 & 1) << 2);
+        b[2] = (uint8_t)target;
+        b[3] = (uint8_t)((b[3] & 0x8f) | (target >> 8 & 7) << 4);
+        return true;
+    }
     uint32_t offset = target - to - 4;
     if (offset & 1 || offset + 0x1000000u >= 0x2000000u) {
         return false;
@@ -49,25 +70,12 @@ static bool thumb_place(const struct patch_site *site, uint8_t *b, uint32_t to, 
     return true;
 }
 
-// MOVW with a constant below 4096.
-static uint32_t thumb_constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
-    uint32_t hi = ota_get_le16(b), lo = ota_get_le16(b + 2);
-    *value = (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | (lo & 255);
-    return !(at(s) & 1) && !((s->new_pos ^ s->old_pos) & 1) && (hi & 0xfbff) == 0xf240 && !(lo & 0x8000) ? 4 : 0;
-}
-
-static void thumb_load(uint8_t *b, uint32_t value) {
-    b[1] = (uint8_t)((b[1] & 0xfb) | value >> 11 << 2);
-    b[2] = (uint8_t)value;
-    b[3] = (uint8_t)((b[3] & 0x8f) | (value >> 8 & 7) << 4);
-}
-
-const struct patch_arch patch_thumb = {thumb_classify, thumb_advance, thumb_find, thumb_place, thumb_constant, thumb_load};
+const struct patch_arch patch_thumb = {thumb_classify, unit, thumb_advance, thumb_find, thumb_place};
 
 // ---- ARMv5: an aligned word with the condition "always" and the opcode of BL, or a pair of Thumb-1, whose second half-word has its upper five bits set
 
 static uint32_t arm_classify(const struct patch_state *s, const uint8_t *b) {
-    return s->phase * 16u + (b[3 - (at(s) & 3)] & 15u);
+    return b[3 - (at(s) & 3)] & 15u;
 }
 
 static uint32_t arm_advance(const struct patch_state *s, uint32_t byte) {
@@ -102,13 +110,4 @@ static bool arm_place(const struct patch_site *site, uint8_t *b, uint32_t to, ui
     return true;
 }
 
-static uint32_t arm_constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
-    (void)s, (void)b, (void)value;
-    return 0;
-}
-
-static void arm_load(uint8_t *b, uint32_t value) {
-    (void)b, (void)value;
-}
-
-const struct patch_arch patch_arm = {arm_classify, arm_advance, arm_find, arm_place, arm_constant, arm_load};
+const struct patch_arch patch_arm = {arm_classify, unit, arm_advance, arm_find, arm_place};

@@ -3,7 +3,13 @@
 #include "patch_model.h"
 
 static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
-    return s->phase * 16u + (b[0] >> 4);
+    (void)s;
+    return b[0] >> 4;
+}
+
+static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
+    (void)s, (void)b;
+    return 1;
 }
 
 static uint32_t advance(const struct patch_state *s, uint32_t byte) {
@@ -21,13 +27,4 @@ static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32
     return false;
 }
 
-static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
-    (void)s, (void)b, (void)value;
-    return 0;
-}
-
-static void load(uint8_t *b, uint32_t value) {
-    (void)b, (void)value;
-}
-
-const struct patch_arch patch_raw = {classify, advance, find, place, constant, load};
+const struct patch_arch patch_raw = {classify, unit, advance, find, place};

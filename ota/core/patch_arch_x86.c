@@ -3,7 +3,13 @@
 #include "patch_model.h"
 
 static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
-    return s->phase * 16u + (b[0] >> 4);
+    (void)s;
+    return b[0] >> 4;
+}
+
+static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
+    (void)s, (void)b;
+    return 1;
 }
 
 // Phase 1 after a byte that opens many instructions (REX, 0F, MOV, LEA), 2 after a call or jump.
@@ -30,24 +36,17 @@ static bool find(const struct patch_state *s, struct patch_site *site, const uin
     site->size = 4;
     site->unit = 0;
     site->target = from + 4 + ota_get_le32(b);
-    return opens(s->before, s->last);
+    if (opens(s->before, s->last)) {
+        return true;
+    }
+    site->type = PATCH_CONSTANT; // of MOV r32
+    site->target = ota_get_le32(b);
+    return (s->last & 0xf8) == 0xb8;
 }
 
 static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
-    (void)site;
-    ota_put_le32(b, target - to - 4);
+    ota_put_le32(b, site->type == PATCH_CONSTANT ? target & (PATCH_NUMBERS - 1) : target - to - 4);
     return true;
 }
 
-// The 32-bit constant of MOV r32, if below 4096.
-static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
-    *value = ota_get_le32(b);
-    return (s->last & 0xf8) == 0xb8 && *value < 4096 ? 4 : 0;
-}
-
-static void load(uint8_t *b, uint32_t value) {
-    b[0] = (uint8_t)value;
-    b[1] = (uint8_t)(value >> 8);
-}
-
-const struct patch_arch patch_x86_64 = {classify, advance, find, place, constant, load};
+const struct patch_arch patch_x86_64 = {classify, unit, advance, find, place};

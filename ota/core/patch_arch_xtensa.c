@@ -1,9 +1,15 @@
-// Xtensa LX106: CALL0 and L32R, found by walking from instruction to instruction.
+// Xtensa LX106: CALL0, L32R and MOVI, found by walking from instruction to instruction.
 // SPDX-License-Identifier: MIT
 #include "patch_model.h"
 
 static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
-    return s->phase * 16u + (b[0] & 15u);
+    (void)s;
+    return b[0] & 15u;
+}
+
+// An instruction, or what is left of one.
+static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
+    return s->phase ? s->phase : b[0] & 8 ? 2 : 3;
 }
 
 // The phase is the number of bytes left in the instruction: narrow ones are those with a low nibble from 8.
@@ -23,12 +29,22 @@ static bool find(const struct patch_state *s, struct patch_site *site, const uin
         site->target = (from & ~3u) + 4 + (((offset ^ 0x20000u) - 0x20000u) << 2);
         return true;
     }
+    if ((b[0] & 15) == 2 && b[1] >> 4 == 10) { // MOVI
+        site->type = PATCH_CONSTANT;
+        site->target = (b[1] & 15u) << 8 | b[2];
+        return true;
+    }
     site->type = PATCH_LOAD;
     site->target = ((from + 3) & ~3u) - 0x40000u + ((uint32_t)b[1] << 2 | (uint32_t)b[2] << 10);
     return (b[0] & 15) == 1;
 }
 
 static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
+    if (site->type == PATCH_CONSTANT) {
+        b[1] = (uint8_t)((b[1] & 0xf0) | (target >> 8 & 15));
+        b[2] = (uint8_t)target;
+        return true;
+    }
     if (target & 3) {
         return false;
     }
@@ -51,15 +67,4 @@ static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32
     return true;
 }
 
-// MOVI.
-static uint32_t constant(const struct patch_state *s, const uint8_t *b, uint32_t *value) {
-    *value = (b[1] & 15u) << 8 | b[2];
-    return s->phase == 0 && (b[0] & 15) == 2 && b[1] >> 4 == 10 ? 3 : 0;
-}
-
-static void load(uint8_t *b, uint32_t value) {
-    b[1] = (uint8_t)((b[1] & 0xf0) | value >> 8);
-    b[2] = (uint8_t)value;
-}
-
-const struct patch_arch patch_xtensa = {classify, advance, find, place, constant, load};
+const struct patch_arch patch_xtensa = {classify, unit, advance, find, place};

@@ -2,39 +2,44 @@
 // SPDX-License-Identifier: MIT
 #include "patch_coder.h"
 
+// From FAR on: an explicit distance from where this copy ended, or one of the three before.
 enum kind { KIND_SAME, KIND_INSERT, KIND_TABLE, KIND_RECENT, KIND_FAR };
 
 static uint32_t at_most(uint32_t v, uint32_t limit) {
     return v < limit ? v : limit;
 }
 
-uint32_t patch_run_class(const struct patch_state *s) {
-    uint32_t r = s->run;
-    return r < 1 ? 0 : r < 4 ? 1 : r < 16 ? 2 : r < 48 ? 3 : r < 160 ? 4 : 5;
+static uint32_t run_class(const struct patch_state *s) {
+    static const uint8_t least[PATCH_RUNS - 1] = {1, 4, 16, 48, 160};
+    uint32_t i = 0;
+    while (i < PATCH_RUNS - 1 && s->run >= least[i]) {
+        i++;
+    }
+    return i;
 }
 
-void patch_longer(struct patch_state *s, uint32_t n) {
+void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n) {
+    const struct patch_arch *arch = patch_arch(s->info.arch);
     s->run = (uint8_t)at_most(s->run + n, 255);
-}
-
-void patch_emit(struct patch_state *s, uint32_t byte) {
-    s->item[s->item_end++] = (uint8_t)byte;
-    s->before = s->last;
-    s->last = (uint8_t)byte;
-    s->new_pos++;
-    s->phase = (uint8_t)patch_arch(s)->advance(s, byte);
+    for (; n; n--) {
+        s->item[s->item_end++] = *b;
+        s->before = s->last;
+        s->last = *b;
+        s->new_pos++;
+        s->phase = (uint8_t)arch->advance(s, *b++);
+    }
 }
 
 void patch_end_copy(struct patch_state *s) {
     s->copying = false;
     s->gap = 0;
-    s->raw = 0;
+    s->left = 0;
 }
 
-// Four old bytes; those past the end read as zero.
+// PATCH_OLD_AHEAD old bytes; those past the end read as zero.
 static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io *io) {
     uint32_t at = s->old_pos - s->old_from;
-    if (at > PATCH_OLD_BYTES - 4) {
+    if (at > PATCH_OLD_BYTES - PATCH_OLD_AHEAD) {
         uint32_t n = s->old_pos < s->info.old_size ? at_most(s->info.old_size - s->old_pos, PATCH_OLD_BYTES) : 0;
         memset(s->old + n, 0, PATCH_OLD_BYTES - n);
         int r = n ? io->read(io->ctx, s->old_pos, s->old, n) : 0;
@@ -47,31 +52,31 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
     return s->old + at;
 }
 
-static uint16_t *lane(struct patch_state *s, uint32_t at) {
-    return patch_pool(s, at) + (s->info.model & PATCH_BY_PHASE ? s->phase * 256u : 0);
-}
-
 static int literal(struct patch_state *s, const struct ota_patch_io *io) {
-    uint32_t c = patch_byte(s, io, lane(s, s->at_literal), s->last, patch_ask(io, PATCH_ASK_BYTE, NULL, 0));
-    patch_emit(s, c);
+    uint32_t context = (uint32_t)s->phase << 8 | s->last;
+    uint8_t c = (uint8_t)patch_byte(s, io, N_LITERAL, context, patch_ask(io, PATCH_ASK_BYTE, NULL, 0));
+    patch_emit(s, &c, 1);
     s->gap++;
     return OTA_OK;
 }
 
-// Where a copy may start without saying so: each kind's old offset. Recent and far ones need more.
-static uint32_t expected(const struct patch_state *s, enum kind kind) {
-    uint32_t same = s->old_pos + s->gap, confidence;
-    if (kind == KIND_SAME) {
-        return same;
-    }
-    if (kind == KIND_INSERT) {
-        return s->old_pos;
-    }
-    int32_t r = patch_region(s, s->info.base + same);
-    return r < 0 ? same : s->new_pos - (uint32_t)patch_displacement(s, r, &confidence);
+// ---- starting a copy
+
+static uint32_t far_from(const struct patch_state *s, uint32_t k) {
+    return k ? s->ends[k - 1] : s->old_pos + s->gap;
 }
 
-// The encoder's choice: the first kind that says `want`.
+// Where a copy of this kind starts. Recent and far ones need a number besides.
+static uint32_t expected(const struct patch_state *s, uint32_t kind) {
+    uint32_t same = s->old_pos + s->gap, trust;
+    if (kind != KIND_TABLE) {
+        return kind == KIND_SAME ? same : s->old_pos;
+    }
+    int32_t r = patch_region(s, s->info.base + same);
+    return r < 0 ? same : s->new_pos - (uint32_t)patch_displacement(s, r, &trust);
+}
+
+// The encoder's choice: the first kind that says `want`, else the nearest place to count from.
 static uint32_t choose(const struct patch_state *s, uint32_t want, uint32_t *k) {
     for (uint32_t kind = KIND_SAME; kind < KIND_RECENT; kind++) {
         if (want == expected(s, kind)) {
@@ -83,31 +88,44 @@ static uint32_t choose(const struct patch_state *s, uint32_t want, uint32_t *k) 
             return KIND_RECENT;
         }
     }
-    return KIND_FAR;
+    uint32_t best = 0, least = 0xffffffffu;
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t d = want - far_from(s, i), far = (d >> 31 ? ~d : d) << (i ? 2 : 0);
+        if (far < least) {
+            least = far;
+            best = i;
+        }
+    }
+    return KIND_FAR + best;
+}
+
+static uint32_t start_place(struct patch_state *s, const struct ota_patch_io *io) {
+    uint32_t want = patch_ask(io, PATCH_ASK_OLD, NULL, 0), k = 0;
+    uint32_t kind = patch_tree(s, io, N_KIND, 3, PATCH_WANT(choose(s, want, &k)));
+    if (kind < KIND_RECENT) {
+        return expected(s, kind);
+    }
+    if (kind == KIND_RECENT) {
+        k = patch_tree(s, io, N_RECENT + 3 * 16, 3, k);
+        return s->new_pos - (uint32_t)s->recent[k];
+    }
+    uint32_t from = far_from(s, kind - KIND_FAR);
+    return from + (uint32_t)patch_number(s, io, kind == KIND_FAR ? NUMBER_OFFSET : NUMBER_BACK, (int32_t)(want - from));
 }
 
 static int start(struct patch_state *s, const struct ota_patch_io *io) {
-    uint32_t want = patch_ask(io, PATCH_ASK_OLD, NULL, 0), k = 0, pos;
-    uint32_t kind = patch_tree(s, io, s->t_kind, 3, PATCH_WANT(choose(s, want, &k)));
-    if (kind < KIND_RECENT) {
-        pos = expected(s, kind);
-    } else if (kind == KIND_RECENT) {
-        k = patch_tree(s, io, s->t_recent[3], 3, k);
-        pos = s->new_pos - (uint32_t)s->recent[k];
-    } else if (kind == KIND_FAR) {
-        uint32_t same = expected(s, KIND_SAME);
-        pos = same + (uint32_t)patch_number(s, io, &s->n_offset, &s->wide[0], (int32_t)(want - same));
-    } else {
-        return OTA_E_PATCH_DATA;
-    }
+    uint32_t pos = start_place(s, io);
     if (pos >= s->info.old_size) {
         return OTA_E_PATCH_DATA;
     }
+    s->ends[2] = s->ends[1];
+    s->ends[1] = s->ends[0];
+    s->ends[0] = s->old_pos;
     s->old_pos = pos;
     s->copying = true;
     s->run = s->subs = s->plain = 0;
     patch_remember(s, (int32_t)(s->new_pos - pos));
-    uint32_t reach = patch_tree(s, io, s->t_reach, 4, patch_ask(io, PATCH_ASK_REACH, NULL, 0));
+    uint32_t reach = patch_tree(s, io, N_REACH, 4, patch_ask(io, PATCH_ASK_REACH, NULL, 0));
     if (reach) {
         patch_fill(s, 128u << reach);
     }
@@ -115,16 +133,23 @@ static int start(struct patch_state *s, const struct ota_patch_io *io) {
 }
 
 static int gap_step(struct patch_state *s, const struct ota_patch_io *io) {
-    uint32_t *f = &s->f_start[at_most(s->gap, 7) * 3 + s->phase];
-    if (patch_flag(s, io, f, (int)patch_ask(io, PATCH_ASK_START, NULL, 0))) {
-        return start(s, io);
-    }
-    return literal(s, io);
+    uint32_t f = F_START + at_most(s->gap, 7) * 3 + s->phase;
+    return patch_flag(s, io, f, (int)patch_ask(io, PATCH_ASK_START, NULL, 0)) ? start(s, io) : literal(s, io);
 }
 
-// A copied byte is out: half-words that were not taken as a site teach the table of renumbered ones.
-static void copied(struct patch_state *s, uint32_t old, bool starts) {
-    if (s->plain && s->info.model & PATCH_BY_HALF) {
+// ---- inside a copy
+
+// Whether a number of 16 bits may start at the next byte: at an even address, or behind an opcode of MicroPython that has one.
+static bool half_starts(const struct patch_state *s) {
+    return s->last >> 4 == 1 || (!((s->new_pos + s->info.base) & 1) && !((s->new_pos ^ s->old_pos) & 1));
+}
+
+// Puts out a byte of the copy: numbers that were not taken as a site teach the table of renumbered ones.
+static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
+    uint8_t b = (uint8_t)byte;
+    bool starts = half_starts(s);
+    patch_emit(s, &b, 1);
+    if (s->plain) {
         patch_learn_half(s, s->old_last | old << 8, s->before | (uint32_t)s->last << 8);
     }
     s->plain = starts;
@@ -132,37 +157,57 @@ static void copied(struct patch_state *s, uint32_t old, bool starts) {
     s->old_pos++;
 }
 
-// Whether the next byte is not the old one.
-static int byte_missed(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old) {
-    uint32_t rc = patch_run_class(s);
-    int want = !patch_ask(io, PATCH_ASK_EQUAL, old, 1);
-    uint32_t class = patch_arch(s)->classify(s, old);
-    uint32_t *f = &s->pool[s->info.model & PATCH_BY_CLASS ? rc * 48 + class : rc * 3 + s->phase];
-    return s->info.model & PATCH_BY_BYTE ? patch_raised_flag(s, io, f, class << 8 | old[0], want) : patch_flag(s, io, f, want);
+// How many bytes one flag speaks for: to the end of the instruction, the images or before the next site.
+static uint32_t unit_size(struct patch_state *s, const uint8_t *b) {
+    uint32_t n = patch_arch(s->info.arch)->unit(s, b), i = 1;
+    n = at_most(n, at_most(s->info.old_size - s->old_pos, s->info.new_size - s->new_pos));
+    while (i < n && !patch_find_inside(s, b, i)) {
+        i++;
+    }
+    return i;
 }
 
-static int byte_step(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old) {
-    uint32_t o = old[0];
-    bool starts = patch_half_starts(s);
-    if (!byte_missed(s, io, old)) {
-        patch_emit(s, o);
-        patch_longer(s, 1);
-        copied(s, o, starts);
+static int unit_step(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old, uint32_t class) {
+    uint32_t n = unit_size(s, old);
+    if (patch_flag(s, io, F_UNIT + run_class(s) * 16 + class, !patch_ask(io, PATCH_ASK_EQUAL, old, n))) {
+        s->left = (uint8_t)n;
+        s->equal = true;
+        s->told = false;
+        return OTA_OK;
+    }
+    copied(s, old[0], old[0]);
+    if (n > 1) {
+        patch_emit(s, old + 1, n - 1);
+        s->old_pos += n - 1;
+        s->plain = 0;
+    }
+    return OTA_OK;
+}
+
+static int byte_step(struct patch_state *s, const struct ota_patch_io *io, uint32_t old, uint32_t class) {
+    uint8_t o = (uint8_t)old;
+    // Of a unit that differs the last byte does if no other did.
+    bool open = s->left > 1 || !s->equal;
+    if (open && !patch_node(s, io, N_IN + s->equal * 48u + s->phase * 16u + class, !patch_ask(io, PATCH_ASK_EQUAL, &o, 1))) {
+        s->left--;
+        copied(s, o, o);
         return OTA_OK;
     }
     // A copy makes at least one byte: there is no end to code before.
     if (s->run || s->subs) {
-        uint32_t *f = &s->f_end[at_most(s->subs, 2) * 6 + patch_run_class(s)];
+        uint32_t f = F_END + at_most(s->subs, 2) * PATCH_RUNS + run_class(s);
         if (patch_flag(s, io, f, (int)patch_ask(io, PATCH_ASK_END, NULL, 0))) {
             patch_end_copy(s);
             return OTA_OK;
         }
     }
-    s->run = 0;
+    s->left--;
+    s->equal = false;
     s->subs = (uint8_t)at_most(s->subs + 1u, 255);
-    uint32_t d = patch_byte(s, io, lane(s, s->at_sub), 256 + o, (patch_ask(io, PATCH_ASK_BYTE, NULL, 0) - o) & 255);
-    patch_emit(s, (o + d) & 255);
-    copied(s, o, starts);
+    uint32_t context = (4u + s->phase) << 8 | old;
+    uint32_t d = patch_byte(s, io, N_SUB, context, (patch_ask(io, PATCH_ASK_BYTE, NULL, 0) - old) & 255);
+    copied(s, old, (old + d) & 255);
+    s->run = 0;
     return OTA_OK;
 }
 
@@ -179,73 +224,63 @@ int patch_step(struct patch_state *s, const struct ota_patch_io *io) {
         patch_fill(s, 0);
     }
     struct patch_site site;
-    if (s->raw) {
-        s->raw--;
-    } else if (patch_find(s, &site, old)) {
+    if (!(s->left && s->told) && patch_find(s, &site, old)) {
+        s->left = 0;
         return patch_code_site(s, io, &site, old);
     }
-    return byte_step(s, io, old);
+    uint32_t class = patch_arch(s->info.arch)->classify(s, old);
+    return s->left ? byte_step(s, io, old[0], class) : unit_step(s, io, old, class);
 }
 
 // ---- layout and first values
 
 uint32_t patch_layout(struct patch_state *s) {
     struct ota_patch_info *h = &s->info;
-    uint32_t trees = h->model & PATCH_BY_PHASE ? 3 * 256 : 256, bits = h->model & 15u, n = h->region_shift;
-    s->at_raise = 2 * 6 * (h->model & PATCH_BY_CLASS ? 48 : 3);
-    s->at_literal = s->at_raise + (h->model & PATCH_BY_BYTE ? 1u << PATCH_RAISE_BITS : 0);
-    s->at_sub = s->at_literal + trees;
-    s->at_hash = s->at_sub + trees;
-    s->at_half = s->at_hash + (bits ? 1u << bits : 0);
-    s->at_lines = s->at_half + (h->model & PATCH_BY_HALF ? PATCH_HALVES : 0);
-    s->lines = h->arch != OTA_PATCH_XTENSA ? 0 : h->model & PATCH_BY_HALF ? 256 : 64;
-    s->at_table = s->at_lines + s->lines;
+    uint32_t bits = h->literal_bits, n = h->region_shift;
+    s->lean = bits ? 0 : PATCH_LEAN;
+    s->at_half = N_HASH + (bits ? 1u << bits : 0);
+    s->at_exact = s->at_half + (PATCH_NUMBERS >> PATCH_NUMBER_SHIFT >> s->lean);
+    s->at_lines = s->at_exact + (2u << PATCH_EXACT_BITS >> s->lean);
+    s->at_table = s->at_lines + (PATCH_LINES >> s->lean);
     s->image_regions = (h->old_size + PATCH_BEYOND + (1u << n) - 1) >> n;
     s->regions = s->image_regions;
     for (uint32_t i = 0; i < h->windows; i++) {
         s->regions += ((h->window[i].size - 1) >> n) + 1;
     }
-    return (uint32_t)offsetof(struct patch_state, pool) + 2 * (s->at_table + s->regions + (s->regions & 1));
+    return (uint32_t)offsetof(struct patch_state, node) + ((2 * (s->at_table + s->regions) + 3) & ~3u);
 }
 
-static void set16(void *at, uint32_t bytes) {
-    uint16_t *t = at;
-    for (uint32_t n = bytes / 2; n; n--) {
-        *t++ = 0x8000;
-    }
-}
+// Flags start at a probability, in 65536ths, as if seen so often; `n` of them are alike.
+static const struct {
+    uint16_t p;
+    uint8_t seen, n;
+} first[] = {
+    {20000, 8, 16}, {6000, 8, 16}, {1600, 8, 16}, {512, 8, 16}, {128, 8, 16}, {20, 8, 16}, // F_UNIT
+    {16384, 3, 4},  {8192, 3, 4},  {1024, 3, 4},  {16384, 3, 4}, {512, 3, 4},              // F_SITE, for each group
+};
 
-// Flags start at the probability p / 65536 as if seen n times.
-static void set32(uint32_t *f, uint32_t n, uint32_t p, uint32_t seen) {
+static uint32_t *set(uint32_t *f, uint32_t n, uint32_t p, uint32_t seen) {
     for (; n; n--) {
         *f++ = p << 16 | seen;
     }
+    return f;
 }
 
 void patch_model_init(struct patch_state *s) {
-    static const uint16_t first[6] = {12288, 3072, 768, 256, 64, 10};
-    static const uint16_t trust[4] = {16384, 8192, 1024, 16384};
-    uint32_t classes = s->info.model & PATCH_BY_CLASS ? 48 : 3;
-    for (uint32_t i = 0; i < 6; i++) {
-        set32(s->pool + i * classes, classes, first[i], 8);
+    uint32_t *f = s->flag, i = 0;
+    while (f < s->flag + F_HALF) {
+        f = set(f, first[i].n, first[i].p, first[i].seen);
+        if (++i == sizeof first / sizeof *first) {
+            i = PATCH_RUNS;
+        }
     }
-    for (uint32_t i = 0; i < 24; i++) {
-        set32(s->f_site + i * 8, 8, trust[i & 3], 3);
+    set(f, F_START - F_HALF, 16384, 2);
+    set(f + 8, 2, 1024, 3); // a constant that was never renumbered
+    set(set(s->flag + F_START, 3, 49152, 2), 21, 8192, 2);
+    for (i = 0; i < s->at_half; i++) {
+        s->node[i] = 0x8000;
     }
-    set32(s->f_half, 48, 16384, 3);
-    set32(s->f_half + 16, 4, 1024, 3); // a constant that was never renumbered
-    set32(s->f_half_bytes, 3, 16384, 2);
-    set32(s->f_keep, 12, 16384, 2);
-    set32(s->f_end, 18, 16384, 2);
-    set32(s->f_start, 24, 8192, 2);
-    set32(s->f_start, 3, 49152, 2);
-    set16(s->t_kind, sizeof s->t_kind + sizeof s->t_reach + sizeof s->t_recent);
-    set16(&s->n_offset, sizeof s->n_offset + sizeof s->n_shift + sizeof s->n_half);
-    set16(patch_pool(s, s->at_literal), 2 * (s->at_half - s->at_literal));
-    for (uint32_t i = 0; i < s->at_literal - s->at_raise; i++) {
-        patch_pool(s, s->at_raise)[i] = 0x41;
-    }
-    memset(patch_pool(s, s->at_half), 0, 2 * (s->at_table - s->at_half + s->regions));
+    memset(s->node + s->at_half, 0, 2 * (s->at_table - s->at_half + s->regions));
     memset(s->far, 0, sizeof s->far);
     memset(s->recent, 0, sizeof s->recent);
     s->old_from = 0u - PATCH_OLD_BYTES;

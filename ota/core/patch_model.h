@@ -5,27 +5,52 @@
 
 #include "patch.h"
 
-#define PATCH_HEADER_MAX 112u
 #define PATCH_IN_BYTES 120u // holds a header; a step takes at most PATCH_STEP_BYTES
 #define PATCH_STEP_BYTES 40u
 #define PATCH_OLD_BYTES 128u
+#define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
 #define PATCH_RECENT 8u
 #define PATCH_FAR 32u
 #define PATCH_NEAR 16u
 #define PATCH_BEYOND 4096u // addresses so far behind the image's end still belong to it
-#define PATCH_HALVES 512u
-#define PATCH_RAISE_BITS 9u
+#define PATCH_NUMBERS 4096u // numbers below may be renumbered
+#define PATCH_LEAN 3u // log2 of what the smaller tables are divided by in a decoder that has no table of bytes
+#define PATCH_NUMBER_SHIFT 4u
+#define PATCH_LINES 128u
+#define PATCH_EXACT_BITS 7u
+#define PATCH_KEPT 2u // in an entry: the last word that points there stayed as it was
+#define PATCH_RUNS 6u
+#define PATCH_TRUSTS 5u
 
-// Bits of info.model above the four of literal_bits.
-#define PATCH_BY_PHASE 0x10u // byte trees of their own for each place in an instruction
-#define PATCH_BY_CLASS 0x20u // byte flags of their own for each class of instruction
-#define PATCH_BY_HALF 0x40u  // renumbered small numbers, and a larger table for loads
-#define PATCH_BY_BYTE 0x80u  // what became of each byte value, by class of instruction
+enum patch_site_type { PATCH_WORD, PATCH_CALL, PATCH_LOAD, PATCH_HALF, PATCH_CONSTANT };
+enum { PATCH_NO_SITE = 255 };
 
-enum patch_site_type { PATCH_WORD, PATCH_CALL, PATCH_LOAD, PATCH_HALF, PATCH_CONSTANT, PATCH_NO_SITE };
+// Where each kind of flag begins in patch_state.flag, and each kind of node in patch_state.node.
+enum {
+    F_UNIT,
+    F_SITE = F_UNIT + PATCH_RUNS * 16,
+    F_HALF = F_SITE + 6 * PATCH_TRUSTS * 2 * 2,
+    F_BYTES = F_HALF + 3 * 4 * 2,
+    F_KEEP = F_BYTES + 3,
+    F_END = F_KEEP + 3 * PATCH_TRUSTS,
+    F_START = F_END + 3 * PATCH_RUNS,
+    PATCH_FLAGS = F_START + 8 * 3,
+};
+enum {
+    N_KIND,
+    N_REACH = N_KIND + 8,
+    N_RECENT = N_REACH + 16, // one tree for each type of site, one for copies
+    N_NUMBER = N_RECENT + 4 * 16,
+    N_IN = N_NUMBER + 4 * 48,
+    N_LITERAL = N_IN + 2 * 48,
+    N_SUB = N_LITERAL + 256,
+    N_HASH = N_SUB + 256,
+};
+// Models of signed numbers.
+enum patch_number_model { NUMBER_OFFSET, NUMBER_BACK, NUMBER_SHIFT, NUMBER_HALF };
 
 struct patch_site {
-    uint32_t target; // an address
+    uint32_t target; // an address, or a small number
     uint8_t type, size;
     uint8_t unit; // log2 of what targets are multiples of
 };
@@ -33,82 +58,79 @@ struct patch_site {
 // What the tables say of a site.
 struct patch_guess {
     const struct patch_site *site;
-    uint8_t old[4];
+    const uint8_t *old;
     int32_t d;
+    uint32_t trust; // 0..4
     uint16_t *entry;
 };
 
-struct patch_number {
-    uint16_t length[2][32], top[16];
-};
-
-// The layout of the caller's buffer. Tables whose size depends on the patch follow; their places are indices into `pool`.
+// The layout of the caller's buffer. Tables whose size depends on the patch follow the nodes; their places are indices into `node`.
 struct patch_state {
     uint32_t state_bytes;
     int32_t error;
     uint8_t stage, in_start, in_end, item_start, item_end;
-    uint8_t copying, phase, run, raw, subs;
-    uint8_t last, before, old_last, plain, history[6], wide[4];
+    uint8_t copying, phase, run, subs;
+    uint8_t left, equal, told; // of a unit that was missed: bytes left, all equal so far, it is a site's
+    uint8_t last, before, old_last, plain, history[9];
     uint8_t item[4], in[PATCH_IN_BYTES], old[PATCH_OLD_BYTES];
     struct ota_patch_info info;
     uint32_t range, code, past_end;
-    uint32_t new_pos, old_pos, old_from, gap, done;
-    uint32_t image_regions, regions, far_next;
+    uint32_t new_pos, old_pos, old_from, gap, done, ends[3];
+    uint32_t image_regions, regions, far_next, lean;
+    uint32_t at_half, at_exact, at_lines, at_table;
     int32_t recent[PATCH_RECENT], far[PATCH_FAR];
-    uint32_t f_site[6 * 4 * 4 * 2], f_half[3 * 4 * 4], f_half_bytes[3], f_keep[3 * 4], f_end[3 * 6], f_start[8 * 3];
-    uint16_t t_kind[8], t_reach[16], t_recent[4][16];
-    struct patch_number n_offset, n_shift[2], n_half;
-    uint32_t at_raise, at_literal, at_sub, at_hash, at_half, at_lines, lines, at_table; // places in the pool
-    uint32_t pool[1];                            // byte flags, then 16-bit tables
+    uint32_t flag[PATCH_FLAGS];
+    uint16_t node[];
 };
 
 struct patch_arch {
-    // The class of the old byte b[0], 0..47; the tens are the place in the instruction.
+    // The class of the old byte b[0], 0..15.
     uint32_t (*classify)(const struct patch_state *s, const uint8_t *b);
+    // Bytes from here that are kept or changed together, 1..3.
+    uint32_t (*unit)(const struct patch_state *s, const uint8_t *b);
     // The place in the instruction, 0..2, of the byte after `byte`.
     uint32_t (*advance)(const struct patch_state *s, uint32_t byte);
-    // Looks for a call or a load in the four old bytes b, which are at address `from`.
+    // Looks for a call, a load or a constant in the four old bytes b, which are at address `from`.
     bool (*find)(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from);
     // Gives the site in b, now at address `to`, the target; false if it does not reach.
     bool (*place)(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target);
-    // Looks for an instruction that loads a small constant: its size, and the constant; 0 for none.
-    uint32_t (*constant)(const struct patch_state *s, const uint8_t *b, uint32_t *value);
-    // Puts another constant, 0..4095, into it.
-    void (*load)(uint8_t *b, uint32_t value);
 };
 
+// NULL for an architecture that this build does not have.
+const struct patch_arch *patch_arch(uint32_t number);
 extern const struct patch_arch patch_raw, patch_xtensa, patch_thumb, patch_arm, patch_x86_64;
-
-const struct patch_arch *patch_arch(const struct patch_state *s);
 
 // patch_model.c: one step, and the state's layout
 uint32_t patch_layout(struct patch_state *s); // bytes of state that s->info asks for
 void patch_model_init(struct patch_state *s);
 int patch_step(struct patch_state *s, const struct ota_patch_io *io); // makes up to four bytes at s->item
-void patch_emit(struct patch_state *s, uint32_t byte);
+void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n);
 void patch_end_copy(struct patch_state *s);
-uint32_t patch_run_class(const struct patch_state *s);
-void patch_longer(struct patch_state *s, uint32_t n);
 
 // patch_sites.c: addresses that moved
 bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b);
+bool patch_find_inside(struct patch_state *s, const uint8_t *b, uint32_t i);
 int patch_code_site(struct patch_state *s, const struct ota_patch_io *io, const struct patch_site *site, const uint8_t *old);
-void patch_fill(struct patch_state *s, uint32_t n);
-bool patch_half_starts(const struct patch_state *s);
-void patch_learn_half(struct patch_state *s, uint32_t old_half, uint32_t new_half);
+bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target);
+
+// patch_tables.c: where addresses moved, and how numbers changed
 int32_t patch_region(const struct patch_state *s, uint32_t address); // -1: in no window
-int32_t patch_displacement(const struct patch_state *s, int32_t region, uint32_t *confidence);
+int32_t patch_displacement(const struct patch_state *s, int32_t region, uint32_t *trust);
+int32_t patch_candidate(const struct patch_state *s, const struct patch_guess *g, uint32_t k);
+void patch_look_up(struct patch_state *s, struct patch_guess *g);
+void patch_learn(struct patch_state *s, const struct patch_guess *g, int32_t d);
+void patch_learn_kept(struct patch_state *s, const struct patch_guess *g);
+void patch_learn_exact(struct patch_state *s, const struct patch_guess *g, int32_t d);
 void patch_remember(struct patch_state *s, int32_t d);
+void patch_fill(struct patch_state *s, uint32_t n);
+uint16_t *patch_half(struct patch_state *s, uint32_t number);
+void patch_learn_half(struct patch_state *s, uint32_t old_number, uint32_t new_number);
 
 // patch_symbols.c: decisions, trees and numbers over the coder
-int patch_flag(struct patch_state *s, const struct ota_patch_io *io, uint32_t *f, int want);
-int patch_raised_flag(struct patch_state *s, const struct ota_patch_io *io, uint32_t *f, uint32_t context, int want);
-uint32_t patch_tree(struct patch_state *s, const struct ota_patch_io *io, uint16_t *t, uint32_t bits, uint32_t want);
-uint32_t patch_byte(struct patch_state *s, const struct ota_patch_io *io, uint16_t *t, uint32_t context, uint32_t want);
-int32_t patch_number(struct patch_state *s, const struct ota_patch_io *io, struct patch_number *m, uint8_t *wide, int32_t want);
-
-static inline uint16_t *patch_pool(struct patch_state *s, uint32_t at) {
-    return (uint16_t *)s->pool + at;
-}
+int patch_flag(struct patch_state *s, const struct ota_patch_io *io, uint32_t f, int want);
+int patch_node(struct patch_state *s, const struct ota_patch_io *io, uint32_t at, int want);
+uint32_t patch_tree(struct patch_state *s, const struct ota_patch_io *io, uint32_t at, uint32_t bits, uint32_t want);
+uint32_t patch_byte(struct patch_state *s, const struct ota_patch_io *io, uint32_t at, uint32_t context, uint32_t want);
+int32_t patch_number(struct patch_state *s, const struct ota_patch_io *io, enum patch_number_model model, int32_t want);
 
 #endif

@@ -8,4 +8,4 @@ $(patsubst %,$(BUILD)/module/../core/%.o,image rsa sha256 trailer): CFLAGS += $(
 
 SRC_USERMOD_C += $(addprefix $(OTA_MODULE_DIR)/,modota.c modota_args.c modota_net.c modota_patch.c)
 SRC_USERMOD_LIB_C += $(addprefix $(OTA_CORE_DIR)/,image.c md5.c rsa.c sha256.c trailer.c \
-	patch.c patch_coder.c patch_model.c patch_sites.c patch_symbols.c patch_archs.c patch_arch_raw.c patch_arch_xtensa.c patch_arch_arm.c patch_arch_x86.c)
+	patch.c patch_coder.c patch_model.c patch_sites.c patch_symbols.c patch_tables.c patch_archs.c patch_arch_raw.c patch_arch_xtensa.c patch_arch_arm.c patch_arch_x86.c)

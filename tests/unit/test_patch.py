@@ -120,8 +120,8 @@ def number(v):
 
 OLD = bytes(range(256)) * 4
 GOOD = {
-    "magic": b"mP", "version": b"\1", "arch": b"\x12", "model": b"\4", "region_shift": b"\x0a", "state_bytes": number(8192),
-    "old_size": number(len(OLD)), "new_size": number(0), "base": number(0x08000000), "window": number(0x20000) + number(16),
+    "magic": b"mP", "version": b"\1", "arch": b"\x12", "bits": b"\xa4", "state_bytes": b"\x20",
+    "old_size": number(len(OLD)), "new_size": number(0), "base": number(0x08000000), "window": number(0x2000) + number(16),
     "old_sha256": hashlib.sha256(OLD).digest(), "new_sha256": bytes(32),
 }
 
@@ -142,18 +142,18 @@ def test_the_header_that_the_refusals_start_from_is_accepted():
         ("version", b"\2", 1071),
         ("arch", b"\x15", 1071),
         ("arch", b"\x42", 1071),
-        ("model", b"\x0e", 1071),
-        ("region_shift", b"\4", 1071),
-        ("region_shift", b"\x0e", 1071),
-        ("state_bytes", number(3000), 1071),
+        ("bits", b"\xae", 1071),
+        ("bits", b"\x44", 1071),
+        ("bits", b"\xe4", 1071),
+        ("state_bytes", b"\x0c", 1071),
         ("old_size", number(0x1000001), 1071),
         ("old_size", b"\xff\xff\xff\xff\x7f", 1071),
         ("old_size", b"\x80" * 6 + b"\1", 1071),
         ("new_size", number(2 * 0x1000001), 1071),
         ("new_size", number(2 * len(OLD) + 1), 1071),
-        ("window", number(1 << 20) + number(16), 1071),
-        ("window", number(0x20000) + number(0), 1071),
-        ("window", number(0x20000) + number(0x1001), 1071),
+        ("window", number(1 << 16) + number(16), 1071),
+        ("window", number(0x2000) + number(0), 1071),
+        ("window", number(0x2000) + number(0x1001), 1071),
         ("old_sha256", bytes(32), 1073),
     ],
 )
@@ -193,7 +193,7 @@ def test_more_state_than_there_is_is_refused():
     old, new = linked_pair(9, "thumb", 100)
     data = patch.make(old, new, state=16384)
     with pytest.raises(patch.PatchError) as e:
-        decode(old, data, state=patch.info(data)["state_bytes"] - 1)
+        decode(old, data, state=patch.info(data)["state_bytes"] - 300)
     assert e.value.code == 1072
 
 

@@ -11,12 +11,12 @@ namespace {
 
 using State = std::vector<uint32_t>;
 
-patch_state *scan_state(State &memory, const ota_patch_info &info, uint32_t size) {
-    memory.assign(sizeof(patch_state) / 4 + 1, 0);
+patch_state *scan_state(State &memory, ota_patch_info info, uint32_t size) {
+    info.old_size = info.new_size = size;
+    info.literal_bits = 0;
+    memory.assign(state_size(info) / 4, 0);
     auto *s = reinterpret_cast<patch_state *>(memory.data());
     s->info = info;
-    s->info.model = 0;
-    s->info.old_size = s->info.new_size = size;
     patch_layout(s);
     return s;
 }
@@ -151,7 +151,7 @@ void guess_windows(const Bytes &image, ota_patch_info &info) {
     switch (info.arch) {
     case OTA_PATCH_XTENSA:
         info.base = vote_base(image, info.arch, 0x40200000u - 0x2000u, 0x102000u);
-        add_window(info, 0x3ffe8000u, 0x18000u);
+        add_window(info, 0x3ffe0000u, 0x20000u);
         add_window(info, 0x40100000u, 0x8000u);
         break;
     case OTA_PATCH_THUMB:
@@ -176,16 +176,18 @@ Sites find_sites(const Bytes &image, const ota_patch_info &info) {
         patch_site site;
         s->new_pos = s->old_pos = i;
         uint32_t size = 1;
-        if (patch_find(s, &site, &image[i])) {
+        if (patch_find(s, &site, &image[i]) && site.type < PATCH_HALF) {
             r.type[i] = site.type;
             r.size[i] = site.size;
             r.target[i] = site.target;
             size = site.size;
         }
-        for (; size; size--) {
-            s->item_end = 0;
-            patch_emit(s, image[i++]);
+        s->item_end = 0;
+        patch_emit(s, &image[i], size);
+        if (r.type[i] == PATCH_WORD) {
+            s->phase = 0;
         }
+        i += size;
     }
     return r;
 }

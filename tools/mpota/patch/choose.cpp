@@ -3,6 +3,7 @@
 #include "encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -10,7 +11,7 @@ namespace {
 
 // Bits, as encoding real pairs costs them.
 const double literal_cost = 7.2, substitution_cost = 10.5, hit_cost = 0.04, end_cost = 6;
-const double start_same = 4, start_near = 10, start_far = 17, start_farther = 20;
+const double start_same = 4, start_elsewhere = 8, start_bit = 1, start_back = 1.5;
 const double site_hit = 0.3, site_first = 10, site_miss = 16, site_zero = 2, site_again = 6, site_by_bytes = 8, site_unlike = 2;
 const size_t most_paths = 200; // diagonals followed at a time
 
@@ -22,6 +23,7 @@ struct Chooser::Path {
     double cost;
     uint32_t start, covered, end, weight;
     int32_t moved[2]; // displacements of its last sites
+    std::array<uint32_t, 4> ends; // where in the old image the copies before it ended, the latest first
 };
 
 struct Chooser::Run {
@@ -33,6 +35,8 @@ struct Chooser::Run {
     std::vector<Back> back; // how the best way off copies came to each offset; start == offset: a literal
     double gap = 0;         // its cost
     int32_t diagonal = 0;   // its last diagonal
+    std::array<uint32_t, 4> ends = {};
+    uint32_t gap_from = 0; // where its last copy ended in the new image
 };
 
 Chooser::Chooser(const Job &j, const Sites &o, const Sites &n, const std::vector<Seed> &s)
@@ -94,9 +98,20 @@ double Chooser::step_cost(Path &path, uint32_t from, uint32_t to) const {
     return job.old_image[from] == job.new_image[to] ? hit_cost : substitution[to];
 }
 
-double Chooser::start_cost(const Run &run, int32_t diagonal) const {
-    int32_t turn = std::abs(diagonal - run.diagonal);
-    return run.gap + (turn == 0 ? start_same : turn < 64 ? start_near : turn < 4096 ? start_far : start_farther);
+// By the distance from where the last copy ended, or one of the three before.
+double Chooser::start_cost(const Run &run, uint32_t at, int32_t diagonal) const {
+    if (diagonal == run.diagonal) {
+        return run.gap + start_same;
+    }
+    double best = 32;
+    uint32_t from = at - (uint32_t)diagonal;
+    for (size_t i = 0; i < run.ends.size(); i++) {
+        uint32_t end = run.ends[i] + (i ? 0 : at - run.gap_from);
+        uint32_t distance = (uint32_t)std::abs((int32_t)(from - end));
+        double bits = distance ? 32 - __builtin_clz(distance) : 0;
+        best = std::min(best, start_bit * bits + (i ? start_back : 0));
+    }
+    return run.gap + start_elsewhere + best;
 }
 
 void Chooser::begin(Run &run, uint32_t at, const Seed &seed) const {
@@ -107,7 +122,7 @@ void Chooser::begin(Run &run, uint32_t at, const Seed &seed) const {
             return;
         }
     }
-    run.paths.push_back({seed.diagonal, start_cost(run, seed.diagonal), at, 0, seed.end, seed.weight, {seed.diagonal, 0}});
+    run.paths.push_back({seed.diagonal, start_cost(run, at, seed.diagonal), at, 0, seed.end, seed.weight, {seed.diagonal, 0}, run.ends});
 }
 
 // The best way to be off copies at `at`.
@@ -118,12 +133,18 @@ void Chooser::leave(Run &run, uint32_t at) const {
     }
     double best = run.gap + literal_cost;
     int32_t diagonal = run.diagonal;
+    const Path *via = nullptr;
     for (const Path &p : run.paths) {
         if (p.cost + end_cost < best) {
             best = p.cost + end_cost;
             diagonal = p.diagonal;
+            via = &p;
             run.back[at] = {p.diagonal, p.start};
         }
+    }
+    if (via) {
+        run.ends = {at - (uint32_t)via->diagonal, via->ends[0], via->ends[1], via->ends[2]};
+        run.gap_from = at;
     }
     run.gap = best;
     run.diagonal = diagonal;
@@ -165,11 +186,12 @@ std::vector<Copy> Chooser::choose() {
             begin(run, at, seeds[next]);
         }
         for (Path &p : run.paths) {
-            double cost = start_cost(run, p.diagonal);
+            double cost = start_cost(run, at, p.diagonal);
             if (cost < p.cost) {
                 p.cost = cost;
                 p.start = at;
                 p.covered = 0;
+                p.ends = run.ends;
             }
         }
         advance(run, at);

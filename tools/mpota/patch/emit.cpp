@@ -83,6 +83,7 @@ struct Encoder {
     bool byte_asked = false;
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
+    uint32_t target_of(const patch_site &old_site, const uint8_t *old) const;
     uint32_t shift_of(const patch_guess &g) const;
     uint32_t half_of(const patch_guess &g) const;
     bool starts();
@@ -96,45 +97,37 @@ bool Encoder::starts() {
     return next < copies.size() && copies[next].to <= at;
 }
 
-// The displacement that turns the site's old bytes into the new ones.
-uint32_t Encoder::shift_of(const patch_guess &g) const {
+// The target or number that makes the site's old bytes the new ones.
+uint32_t Encoder::target_of(const patch_site &old_site, const uint8_t *old) const {
     uint32_t at = state->new_pos;
     const uint8_t *b = &job.new_image[at];
-    const struct patch_arch *arch = ::patch_arch(state);
-    if (g.site->type == PATCH_WORD) {
-        uint32_t w = ota_get_le32(b);
-        bool inside = w - state->info.base < state->info.new_size || patch_region(state, w) >= 0;
-        return inside ? w - g.site->target : PATCH_NO_SHIFT;
-    }
-    patch_site site;
+    patch_site site = old_site;
     uint8_t placed[4];
-    memcpy(placed, g.old, 4);
-    if (!arch->find(state, &site, b, state->info.base + at) || site.type != g.site->type ||
-        !arch->place(g.site, placed, state->info.base + at, site.target) || memcmp(placed, b, site.size)) {
+    memcpy(placed, old, 4);
+    if (old_site.type == PATCH_WORD || old_site.type == PATCH_HALF) {
+        return old_site.type == PATCH_WORD ? ota_get_le32(b) : ota_get_le16(b);
+    }
+    bool found = ::patch_arch(job.info.arch)->find(state, &site, b, state->info.base + at) && site.type == old_site.type;
+    if (!found || !patch_place(state, &old_site, placed, site.target) || memcmp(placed, b, site.size)) {
         return PATCH_NO_SHIFT;
     }
-    return site.target - g.site->target;
+    return site.target;
+}
+
+// The displacement that turns the site's old bytes into the new ones.
+uint32_t Encoder::shift_of(const patch_guess &g) const {
+    uint32_t target = target_of(*g.site, g.old);
+    bool inside = target - state->info.base < state->info.new_size || patch_region(state, target) >= 0;
+    return target == PATCH_NO_SHIFT || (g.site->type == PATCH_WORD && !inside) ? PATCH_NO_SHIFT : target - g.site->target;
 }
 
 // The number in the new image that the site's one turned into.
 uint32_t Encoder::half_of(const patch_guess &g) const {
-    uint32_t at = state->new_pos, value;
-    const uint8_t *b = &job.new_image[at];
-    if (at >= copy_end) {
+    if (state->new_pos >= copy_end) {
         return PATCH_NO_SHIFT;
     }
-    if (g.site->type == PATCH_HALF) {
-        value = ota_get_le16(b);
-        return abs((int)value - (int)g.site->target) < 256 ? value : PATCH_NO_SHIFT;
-    }
-    const struct patch_arch *arch = ::patch_arch(state);
-    uint8_t loaded[4];
-    memcpy(loaded, g.old, 4);
-    if (arch->constant(state, b, &value) != g.site->size) {
-        return PATCH_NO_SHIFT;
-    }
-    arch->load(loaded, value);
-    return memcmp(loaded, b, g.site->size) ? PATCH_NO_SHIFT : value;
+    uint32_t value = target_of(*g.site, g.old);
+    return value >= 65536 || abs((int)value - (int)g.site->target) >= 256 ? PATCH_NO_SHIFT : value;
 }
 
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
@@ -185,6 +178,12 @@ extern "C" int patch_code(patch_state *, const ota_patch_io *io, uint32_t p, int
 
 extern "C" uint32_t patch_ask(const ota_patch_io *io, patch_question q, const void *p, uint32_t n) {
     return static_cast<Encoder *>(io->ctx)->answer(q, p, n);
+}
+
+uint32_t state_size(const ota_patch_info &info) {
+    patch_state s;
+    s.info = info;
+    return (patch_layout(&s) + 255) & ~255u;
 }
 
 Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost) {

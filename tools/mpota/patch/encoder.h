@@ -59,7 +59,7 @@ class Chooser {
     double step_cost(Path &path, uint32_t from, uint32_t to) const;
     int32_t region(uint32_t address) const;
     void begin(Run &run, uint32_t at, const Seed &seed) const;
-    double start_cost(const Run &run, int32_t diagonal) const;
+    double start_cost(const Run &run, uint32_t at, int32_t diagonal) const;
     void leave(Run &run, uint32_t at) const;
     void advance(Run &run, uint32_t at) const;
     void learn_displacements(const std::vector<Copy> &copies);
@@ -73,7 +73,10 @@ class Chooser {
     bool learned = false;
 };
 
-// emit.cpp: codes the new image as these copies and literals. `cost` gets the bits of each substituted byte.
+// emit.cpp: the state that a decoder needs, in whole units of the header's field
+uint32_t state_size(const ota_patch_info &info);
+
+// Codes the new image as these copies and literals. `cost` gets the bits of each substituted byte.
 Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost);
 
 #endif

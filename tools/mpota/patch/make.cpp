@@ -6,7 +6,8 @@
 
 namespace {
 
-const int rounds = 3;
+const int rounds = 5;
+const uint8_t most_literal_bits = 12;
 const uint32_t shortest_seed = 5;
 
 void put_number(Bytes &out, uint32_t v) {
@@ -17,14 +18,13 @@ void put_number(Bytes &out, uint32_t v) {
 }
 
 Bytes header(const ota_patch_info &h) {
-    Bytes out = {'m', 'P', 1, (uint8_t)(h.arch | h.windows << 4), h.model, h.region_shift};
-    put_number(out, h.state_bytes);
+    Bytes out = {'m', 'P', 1, (uint8_t)(h.arch | h.windows << 4), (uint8_t)(h.literal_bits | h.region_shift << 4), (uint8_t)(h.state_bytes >> 8)};
     put_number(out, h.old_size);
     uint32_t d = h.new_size - h.old_size;
     put_number(out, d >> 31 ? ~(d << 1) : d << 1);
     put_number(out, h.base);
     for (uint32_t i = 0; i < h.windows; i++) {
-        put_number(out, h.window[i].start >> 12);
+        put_number(out, h.window[i].start >> 16);
         put_number(out, h.window[i].size >> 12);
     }
     out.insert(out.end(), h.old_sha256, h.old_sha256 + 32);
@@ -32,76 +32,45 @@ Bytes header(const ota_patch_info &h) {
     return out;
 }
 
-uint32_t state_size(const ota_patch_info &info) {
-    static patch_state s;
-    s.info = info;
-    return patch_layout(&s);
+// With regions of this size, the largest table for bytes that fits beside them. Keeps the patch if it is the smallest yet.
+bool attempt(Job job, const std::vector<Copy> &copies, uint32_t shift, Bytes &best) {
+    uint32_t budget = job.info.state_bytes;
+    job.info.region_shift = (uint8_t)shift;
+    for (uint8_t bits = most_literal_bits + 1; bits--;) {
+        job.info.literal_bits = bits;
+        job.info.state_bytes = state_size(job.info);
+        if (job.info.state_bytes <= budget) {
+            Bytes patch = header(job.info), body = encode(job, copies, nullptr);
+            patch.insert(patch.end(), body.begin(), body.end());
+            bool better = best.empty() || patch.size() < best.size();
+            if (better) {
+                best = patch;
+            }
+            return better;
+        }
+    }
+    return false;
 }
 
-// Tries one way to code, and keeps it if it fits the state and is the smallest yet.
-void attempt(Job job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
+// The best size of regions, from the middle outwards.
+void attempt_regions(const Job &job, const std::vector<Copy> &copies, Bytes &best) {
+    const uint32_t first = 5, middle = 9, last = 13;
+    attempt(job, copies, middle, best);
+    bool finer = false;
+    for (uint32_t shift = middle; shift > first && attempt(job, copies, shift - 1, best); shift--) {
+        finer = true;
+    }
+    for (uint32_t shift = middle; shift < last && !finer; shift++) {
+        if (!attempt(job, copies, shift + 1, best) && !best.empty()) {
+            break;
+        }
+    }
+}
+
+std::vector<Copy> choose_copies(Job job) {
+    job.info.region_shift = 9;
+    job.info.literal_bits = 11;
     job.info.state_bytes = state_size(job.info);
-    if (job.info.state_bytes > budget) {
-        return;
-    }
-    Bytes patch = header(job.info), body = encode(job, copies, nullptr);
-    patch.insert(patch.end(), body.begin(), body.end());
-    if (best.empty() || patch.size() < best.size()) {
-        best = patch;
-    }
-}
-
-// For a set of model parts and a table of displacements, the largest table for literals that fits beside them.
-void attempt_parts(Job &job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
-    uint8_t parts = job.info.model & 0xf0;
-    for (uint8_t bits = 13; bits; bits--) {
-        job.info.model = (uint8_t)(parts | (bits == 1 ? 0 : bits));
-        if (state_size(job.info) <= budget) {
-            attempt(job, copies, budget, best);
-            return;
-        }
-    }
-}
-
-// Climbs: changes one part of the model or the size of regions while that helps.
-void climb(Job &job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
-    const uint8_t parts[] = {0, PATCH_BY_PHASE, PATCH_BY_CLASS, PATCH_BY_HALF, PATCH_BY_BYTE};
-    uint8_t kept = job.info.model & 0xf0, shift = job.info.region_shift;
-    for (bool better = true; better;) {
-        better = false;
-        for (int i = 0; i < 7; i++) {
-            size_t before = best.size();
-            job.info.model = i < 5 ? kept ^ parts[i] : kept;
-            job.info.region_shift = (uint8_t)(shift + (i == 5) - (i == 6));
-            if (job.info.region_shift >= 5 && job.info.region_shift <= 13) {
-                attempt_parts(job, copies, budget, best);
-            }
-            if (best.size() != before) {
-                kept = job.info.model & 0xf0;
-                shift = job.info.region_shift;
-                better = i > 0;
-            }
-        }
-    }
-}
-
-void attempt_models(Job job, const std::vector<Copy> &copies, uint32_t budget, Bytes &best) {
-    struct {
-        uint8_t parts, shift;
-    } starts[] = {{0xf0, 8}, {PATCH_BY_HALF, 10}, {0, 6}, {0, 13}};
-    for (auto &start : starts) {
-        job.info.model = start.parts;
-        job.info.region_shift = start.shift;
-        if (state_size(job.info) <= budget) {
-            climb(job, copies, budget, best);
-            if (job.new_image.size() > 400000) {
-                return; // a better start is not worth its time here
-            }
-        }
-    }
-}
-
-std::vector<Copy> choose_copies(Job &job) {
     Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, job.info);
     std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), shortest_seed);
     add_pointer_seeds(seeds, job, old_sites, new_sites);
@@ -109,9 +78,6 @@ std::vector<Copy> choose_copies(Job &job) {
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;
     std::vector<float> cost;
-    job.info.region_shift = 9;
-    job.info.model = 0xf0 | 12;
-    job.info.state_bytes = state_size(job.info);
     for (int i = 0; i < rounds; i++) {
         copies = chooser.choose();
         size_t size = encode(job, copies, &cost).size();
@@ -137,17 +103,17 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     job.info.arch = (uint8_t)(j->arch < OTA_PATCH_ARCHS ? j->arch : guess_arch(job.new_image));
     job.info.old_size = j->old_size;
     job.info.new_size = j->new_size;
-    job.info.region_shift = 9;
+    job.info.state_bytes = j->state_bytes;
     memcpy(job.info.old_sha256, j->old_sha256, 32);
     memcpy(job.info.new_sha256, j->new_sha256, 32);
     guess_windows(job.old_image, job.info);
     std::vector<Copy> copies = choose_copies(job);
     Bytes best;
-    attempt_models(job, copies, j->state_bytes, best);
+    attempt_regions(job, copies, best);
     job.info.arch = OTA_PATCH_RAW;
     job.info.windows = 0;
     job.info.base = 0;
-    attempt_models(job, copies, j->state_bytes, best);
+    attempt_regions(job, copies, best);
     if (best.size() > room) {
         return 0;
     }
