@@ -13,7 +13,7 @@ import pytest
 from mpota import image, keys, messages, patch, patching, publish, rules
 from mpota.errors import ToolError
 from mpota.service import Service
-from mpota.store import Device, Store
+from mpota.store import Device
 from patch_pairs import linked_pair
 
 from .helpers import DN, PK, mpota, mpota_json, mpota_process
@@ -137,14 +137,6 @@ def test_missing_compiler_is_named(files):
 
 
 # ---- publishing
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "state", create=True)
-    store.add_device(PK, DN)
-    yield store
-    store.close()
 
 
 @pytest.fixture
