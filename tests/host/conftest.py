@@ -1,11 +1,12 @@
-"""Keys, a board and an image for the tests of the host."""
+"""Keys, a board, an image and a store for the tests of the host."""
 # SPDX-License-Identifier: MIT
 
 import pytest
 
 from mpota import keys
+from mpota.store import Store
 
-from .helpers import BOARD, PAYLOAD, PK, mpota
+from .helpers import BOARD, DN, PAYLOAD, PK, mpota
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,12 @@ def build(shelf):
         return out
 
     return build
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with one device."""
+    store = Store(tmp_path / "state", create=True)
+    store.add_device(PK, DN)
+    yield store
+    store.close()

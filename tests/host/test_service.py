@@ -17,14 +17,6 @@ INFORM, REQUEST, PROGRESS, UPGRADE = (messages.topic(kind, PK, DN) for kind in (
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / "state", create=True)
-    store.add_device(PK, DN)
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def service(store):
     return Service(store, lambda artifact, scheme: f"{scheme}://host/{artifact.file}")
 

@@ -4,6 +4,7 @@
 import fcntl
 import functools
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def module(arch):
 @functools.cache
 def micropython(name):
     """The folder of a stock MicroPython that tests/natmod/Makefile builds."""
-    top = BUILD / "src" / "micropython"
+    top = os.environ.get("MICROPY_DIR") or BUILD / "src" / "micropython"
     made = subprocess.run(["make", "-j2", "-C", REPO / "tests" / "natmod", name, f"BUILD={BUILD / 'micropython'}", f"MICROPY_DIR={top}"],
                           capture_output=True, text=True)
     assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
