@@ -12,6 +12,7 @@ import re
 import shutil
 import struct
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +83,7 @@ class Story:
         """The update as it should be; counts its operations."""
         self._restore("ready")
         before = self._operations()
-        self._publish()
-        self.board.start()
+        self._begin()
         self._finish()
         self.operations = self._operations() - before
         self._first = before
@@ -91,9 +91,8 @@ class Story:
     def live(self, cut, start="ready"):
         """One life with a cut in it. Raises Wrong. Returns what lay in the trailer at the cut, before and after, in words."""
         self._restore(start)
-        self._publish()
         self._arm(cut_at=self._first + cut.operation, cut_kind=cut.shape, cut_seed=cut.seed)
-        self.board.start()
+        self._begin()
         status, said = self.board.machine.wait(PATIENT_S)
         self.board.cut()
         if status != emulate.EXIT_POWER_CUT:
@@ -115,17 +114,29 @@ class Story:
     def live_until(self, operation):
         """Leaves the flash as it is after this operation."""
         self._restore("ready")
-        self._publish()
         self._arm(cut_at=self._first + operation, cut_kind=3)
-        self.board.start()
+        self._begin()
         self.board.machine.wait(PATIENT_S)
         self.board.cut()
+
+    def _begin(self):
+        """Switches on, and publishes once the server has heard of the old version: it knew the board with the new one."""
+        informs = self._informs()
+        self.board.start()
+        end = time.monotonic() + PATIENT_S
+        while self._informs() == informs:
+            if time.monotonic() > end:
+                raise Wrong("the board does not speak to its server")
+            time.sleep(0.02)
+        self._publish()
+
+    def _informs(self):
+        return self._server.log.read_text().count(f"runs {self.versions[0]}")
 
     def _finish(self):
         """What must follow, whatever has happened."""
         board, (old, new) = self.board, self.versions
-        board.expect(f"confirmed {re.escape(new)}$", PATIENT_S)
-        board.cut()
+        self._runs_confirmed()
         flash = board.flash.read_bytes()
         for slot, image, version in zip(FACTS.slots, (self.old, self.new), (old, new)):
             if flash[slot.offset : slot.offset + len(image)] != image:
@@ -133,13 +144,21 @@ class Story:
         said = [line for line in board.log if "YMODEM" in line or "verified" in line]
         if said:
             raise AssertionError(f"the second boot was at its wits' end: {said}")
-        board.log.clear()
-        board._seen = 0
+        board.forget()
         board.start()
-        board.expect("otaapp", PATIENT_S)
-        board.type("ota status")
-        board.expect(rf"^{re.escape(new)} confirmed", PATIENT_S)
-        board.cut()
+        self._runs_confirmed()
+
+    def _runs_confirmed(self):
+        """Waits until the new version says so of itself, and switches off. Asks again and again: a board that restarts does
+        not hear."""
+        wanted = re.compile(rf"^{re.escape(self.versions[1])} confirmed, idle")
+        end = time.monotonic() + PATIENT_S
+        while not any(wanted.match(line) for line in self.board.log):
+            if time.monotonic() > end:
+                raise AssertionError(f"{self.versions[1]} never ran confirmed:\n" + "\n".join(self.board.log[-30:]))
+            self.board.type("ota status")
+            time.sleep(0.5)
+        self.board.cut()
 
     def _make_board(self):
         self.board = EspBoard(self._build, self.folder, self._old_image, strict=True, state=self.folder / "nor.state")
@@ -159,8 +178,7 @@ class Story:
     def _restore(self, name):
         for file in ("flash.bin", "nor.state"):
             shutil.copy(self.folder / f"{file}.{name}", self.folder / file)
-        self.board.log.clear()
-        self.board._seen = 0
+        self.board.forget()
         self._arm(cut_at=0)
 
     def _words(self):

@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 import otacore
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from mpota import image, keys, patching
+from mpota import image, keys, patch, patching
 
 
 @dataclass(frozen=True)
