@@ -44,6 +44,11 @@ class Console:
                 raise AssertionError(f"the board never said {pattern!r}:\n" + "\n".join(self.log[-40:]))
             time.sleep(0.01)
 
+    def forget(self):
+        """What was said so far."""
+        self.log.clear()
+        self._seen = 0
+
     def marks(self, slot):
         """The kinds of the marks in a slot's trailer, in order (SPEC.md section 2). slot: an Area."""
         with self.flash.open("rb") as flash:

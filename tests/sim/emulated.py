@@ -1,7 +1,7 @@
 """The campaign on the emulated ESP8266: its real second boot and firmware, a real server, and cuts that the chip's ROM makes
 inside its flash operations. A life takes seconds, so few are led: all of the marks' operations come first, then a seeded sample.
 
-An ID is emulated/CUT, where CUT is OPERATION.SHAPE.SEED as in prove.py. Operations count from where the board is ready.
+An ID is emulated/STORY/CUT, where CUT is OPERATION.SHAPE.SEED as in prove.py. Operations count from where the board is ready.
 """
 # SPDX-License-Identifier: MIT
 
@@ -12,23 +12,30 @@ import re
 import shutil
 import struct
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 
+from e2e import firmware
 from e2e.espboard import EspBoard
-from e2e.linuxboard import Console
+from e2e.host import BUILD, Server, build_firmware
 from mpota import board as boards
 from mpota import emulate
+from rich.table import Table
 
 FACTS = boards.load("esp8266", ROOT / "boards")
 PATIENT_S = 300  # for a machine with other work
+DEVICE = "a1mpotachip", "lamp", "a-device-secret"
+STORIES = {"image": (), "patch": ("--image-key", firmware.IMAGE_KEY, "--base")}  # and what publishing takes
 COMMIT, TRIAL, CONFIRM = "commit", "trial", "confirm"
-TAIL = (COMMIT, COMMIT, TRIAL, CONFIRM, CONFIRM)  # the last operations of an update: marks CCTYY
+TAIL = (COMMIT, DEVICE = "a1mpotachip", "lamp", "a-device-secret"
+STORIES = {"image": (), "patch": ("--image-key", firmware.IMAGE_KEY, "--base")}  # and what publishing takes
+COMMIT, TRIAL, CONFIRM, CONFIRM)  # the last operations of an update: marks CCTYY
 HEAD = 3  # and its first: the trailer's erase and two started marks
-PROGRAM_CUTS, ERASE_CUTS = 5, 9  # boards/emulator/nor.h
+PROGRAM_ALL, ERASE_CUTS = 3, 9  # boards/emulator/nor.h
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class Story:
         self.versions = [".".join(map(str, struct.unpack_from("<BBH", image, 20))) for image in (self.old, self.new)]
         self.board = None
         self.operations = 0
+        self._has_fetched = False
 
     def prepare(self):
         """Leads the board to where an update may begin, and keeps what its flash then holds."""
@@ -82,20 +90,17 @@ class Story:
         """The update as it should be; counts its operations."""
         self._restore("ready")
         before = self._operations()
-        self._publish()
-        self.board.start()
+        self._begin()
         self._finish()
         self.operations = self._operations() - before
         self._first = before
 
-    def live(self, cut, start="ready"):
-        """One life with a cut in it. Raises Wrong. Returns what lay in the trailer at the cut, before and after, in words."""
-        self._restore(start)
-        self._publish()
+    def live(self, cut):
+        """One life with a cut in it. Raises Wrong. Returns what the trailers held after the cut, in words."""
+        self._restore("fetched" if self._has_fetched and cut.operation > self.operations - len(TAIL) else "ready")
         self._arm(cut_at=self._first + cut.operation, cut_kind=cut.shape, cut_seed=cut.seed)
-        self.board.start()
-        status, said = self.board.machine.wait(PATIENT_S)
-        self.board.cut()
+        self._begin()
+        status, said = self._wait()
         if status != emulate.EXIT_POWER_CUT:
             raise Wrong(f"the machine ended with {status}, {said}, before the cut")
         at_the_cut = self._words()
@@ -107,25 +112,42 @@ class Story:
             raise Wrong(f"{at_the_cut}: {e}") from None
         return at_the_cut
 
-    def keep_nearly_done(self):
-        """A second place to begin: all is fetched, and the next operation commits."""
-        self.live_until(self.operations - len(TAIL))
-        self._keep("fetched")
-
-    def live_until(self, operation):
-        """Leaves the flash as it is after this operation."""
+    def keep_fetched(self):
+        """A second place to begin, for an image: all is fetched, and the next operation commits. (A patch is installed anew.)"""
         self._restore("ready")
-        self._publish()
-        self._arm(cut_at=self._first + operation, cut_kind=3)
+        self._arm(cut_at=self._first + self.operations - len(TAIL), cut_kind=PROGRAM_ALL)
+        self._begin()
+        self._wait()
+        self._keep("fetched")
+        self._has_fetched = True
+
+    def _wait(self):
+        """Until the machine ends by itself: status and last words."""
+        try:
+            return self.board.machine.wait(PATIENT_S)
+        except emulate.EmulatorError as e:
+            raise Wrong(f"{e}:\n" + "\n".join(self.board.log[-30:])) from None
+        finally:
+            self.board.cut()
+
+    def _begin(self):
+        """Switches on, and publishes once the server has heard of the old version: it knew the board with the new one."""
+        informs = self._informs()
         self.board.start()
-        self.board.machine.wait(PATIENT_S)
-        self.board.cut()
+        end = time.monotonic() + PATIENT_S
+        while self._informs() == informs:
+            if time.monotonic() > end:
+                raise Wrong("the board does not speak to its server")
+            time.sleep(0.02)
+        self._publish()
+
+    def _informs(self):
+        return self._server.log.read_text().count(f"runs {self.versions[0]}")
 
     def _finish(self):
         """What must follow, whatever has happened."""
         board, (old, new) = self.board, self.versions
-        board.expect(f"confirmed {re.escape(new)}$", PATIENT_S)
-        board.cut()
+        self._runs_confirmed()
         flash = board.flash.read_bytes()
         for slot, image, version in zip(FACTS.slots, (self.old, self.new), (old, new)):
             if flash[slot.offset : slot.offset + len(image)] != image:
@@ -133,13 +155,21 @@ class Story:
         said = [line for line in board.log if "YMODEM" in line or "verified" in line]
         if said:
             raise AssertionError(f"the second boot was at its wits' end: {said}")
-        board.log.clear()
-        board._seen = 0
+        board.forget()
         board.start()
-        board.expect("otaapp", PATIENT_S)
-        board.type("ota status")
-        board.expect(rf"^{re.escape(new)} confirmed", PATIENT_S)
-        board.cut()
+        self._runs_confirmed()
+
+    def _runs_confirmed(self):
+        """Waits until the new version says so of itself, and switches off. Asks again and again: a board that restarts does
+        not hear."""
+        wanted = re.compile(rf"^{re.escape(self.versions[1])} confirmed, idle")
+        end = time.monotonic() + PATIENT_S
+        while not any(wanted.match(line) for line in self.board.log):
+            if time.monotonic() > end:
+                raise AssertionError(f"{self.versions[1]} never ran confirmed:\n" + "\n".join(self.board.log[-30:]))
+            self.board.type("ota status")
+            time.sleep(0.5)
+        self.board.cut()
 
     def _make_board(self):
         self.board = EspBoard(self._build, self.folder, self._old_image, strict=True, state=self.folder / "nor.state")
@@ -157,10 +187,10 @@ class Story:
             shutil.copy(self.folder / file, self.folder / f"{file}.{name}")
 
     def _restore(self, name):
+        self.board.cut()
         for file in ("flash.bin", "nor.state"):
             shutil.copy(self.folder / f"{file}.{name}", self.folder / file)
-        self.board.log.clear()
-        self.board._seen = 0
+        self.board.forget()
         self._arm(cut_at=0)
 
     def _words(self):
@@ -186,3 +216,82 @@ def sample(operations, count, seed):
     marks = [*range(1, HEAD + 1), *range(operations - len(TAIL) + 1, operations + 1)]
     others = [chance.randrange(HEAD + 1, operations - len(TAIL) + 1) for _ in range(count)]
     return [Cut(operation, chance.randrange(ERASE_CUTS), chance.randrange(1, 1 << 16)) for operation in marks + others]
+
+
+class Scene:
+    """The server and the two images that all stories share; a context. build: where `make otaapp@esp8266` builds."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        pk = DEVICE[0]
+        build_firmware(self.folder / "firmware.img", "1.0.0", "esp8266", PRODUCT=pk, KEY=firmware.IMAGE_KEY, DIGEST_KEY=firmware.DIGEST_KEY)
+        payload = (BUILD / "esp8266" / "firmware.bin").read_bytes()
+        self._images = []
+        for version in ("1.0.0", "1.1.0"):
+            self._images.append(self.folder / f"{version}.img")
+            self._images[-1].write_bytes(firmware.image(version, payload, 1, pk, "esp8266", vendor=FACTS.vendor))
+        self._server = Server(self.folder / "server", "--host", "10.0.2.2")
+
+    def __enter__(self):
+        self._server.start()
+        self._server.add_device(*DEVICE)
+        return self
+
+    def __exit__(self, *exc):
+        self._server.stop()
+
+    def story(self, name):
+        """A story that is ready to be cut. It must be closed."""
+        options = (*STORIES[name], self._images[0]) if STORIES[name] else ()
+
+        def publish():
+            self._server.publish(self._images[1], firmware.DIGEST_KEY, "/".join(DEVICE[:2]), "--url-scheme", "http", *options)
+
+        story = Story(BUILD / "esp8266", self.folder / name, self._server, DEVICE, self._images, publish)
+        try:
+            story.prepare()
+            story.uncut()
+            if not STORIES[name]:
+                story.keep_fetched()
+        except BaseException:
+            story.close()
+            raise
+        return story
+
+
+def check(console, count, identity=None):
+    """All stories, or one cut of one; True if none went wrong."""
+    table = Table("story", "operations", "lives", "begin", "fetch or install", COMMIT, TRIAL, CONFIRM, "failures", title="On the emulated ESP8266")
+    good = True
+    wanted = identity.split("/")[1:] if identity else None
+    with Scene(BUILD / "prove" / "emulated") as scene:
+        for name in [wanted[0]] if wanted else STORIES:
+            story = scene.story(name)
+            try:
+                cuts = [Cut.of(wanted[1])] if wanted else sample(story.operations, count, 1)
+                failures = tell(console, name, story, cuts, bool(wanted))
+            finally:
+                story.close()
+            phases = [phase(cut.operation, story.operations) for cut in cuts]
+            numbers = (phases.count(words) for words in ("begin", "fetch or install", COMMIT, TRIAL, CONFIRM))
+            table.add_row(name, f"{story.operations:,}", str(len(cuts)), *map(str, numbers), str(failures))
+            good = good and not failures
+    console.print(table)
+    return good
+
+
+def tell(console, name, story, cuts, loud):
+    """Leads the lives; how many went wrong."""
+    failures = 0
+    for cut in cuts:
+        try:
+            words = story.live(cut)
+            if loud:
+                console.print(f"{phase(cut.operation, story.operations)}: {words}", soft_wrap=True)
+        except Wrong as e:
+            failures += 1
+            console.print(f"[red]cut inside {phase(cut.operation, story.operations)}[/red]: make prove ID=emulated/{name}/{cut}", soft_wrap=True)
+            console.print(str(e), markup=False, highlight=False, soft_wrap=True)
+    return failures

@@ -1,21 +1,12 @@
-"""The power-cut campaign (DESIGN.md, "A cut never bricks"): every flash operation of whole lives, cut inside.
+"""`make prove`: the power-cut campaign (DESIGN.md, "A cut never bricks"): every flash operation of whole lives, cut inside.
 
-prove.py [--board NAME] [--quick | --small] [--id ID]. Work is cut into tasks that are kept in a journal, so a campaign that was
-stopped goes on where it was. An ID is BOARD/SIZE/SCENARIO/CUTS and replays one life in words.
+prove.py [--board NAME] [--quick] [--id ID]. An ID is BOARD/SIZE/SCENARIO/CUTS and replays one life in words;
+emulated/STORY/CUT one of the emulated chip's.
 """
 # SPDX-License-Identifier: MIT
 
-import ast
-import hashlib
-import json
-import os
-import sqlite3
-import struct
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -25,257 +16,14 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import emulated
+import seeded
 import world
+from campaign import BUILD, DEPTHS, NEEDED, PHASES, STATES_TO_BEAT, CampaignError, Journal, Prover, campaign
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("MPOTA_BUILD", ROOT / "build"))
-HERE = ROOT / "tests" / "sim"
-PHASES = ("begin", "fetch", "install", "progress", "commit", "trial", "confirm", "reject", "report", "console")
-NEEDED = ("install", "commit", "trial", "confirm")
-CUT = ("image", "twice", "patch", "hang", "gives-up", "lossy", "no-range", "lying", "foreign", "console")
-PAIRED = ("image", "patch", "hang", "gives-up")
-RANDOM = ("soak", "rot", "bad-sector", "worn")
-STATES_TO_BEAT = 12_109
-TIMEOUT_S = 1800
-
-
-@dataclass(frozen=True)
-class Depth:
-    """How much of a campaign is run. every: of the operations on data one in so many. seeds: of each shape of a cut inside a mark
-    or an erase. pairs: of the possible second cuts one in so many (0: none), pairs_every: at one data operation in so many.
-    lives: of each random scenario. full: lives of full-size images, one data operation in `full` cut (0: none)."""
-
-    every: int
-    seeds: int
-    pairs: int
-    pairs_every: int
-    lives: int
-    full: int
-
-
-DEPTHS = {
-    "full": Depth(every=1, seeds=4, pairs=1, pairs_every=1, lives=300, full=400),
-    "quick": Depth(every=64, seeds=1, pairs=24, pairs_every=8, lives=12, full=0),
-    "small": Depth(every=96, seeds=1, pairs=24, pairs_every=16, lives=4, full=0),
-}
-# Of each board in the small campaign: together they see every phase on every geometry that differs in it.
-SMALL = {
-    "esp8266": ("patch", "hang", "console", "lying"), "mk3060": ("patch",), "mk3080": ("image", "gives-up"), "developerkit": ("patch", "hang"),
-}
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run of the prover: the operations (or seeds) [start, end) of a scenario."""
-
-    board: str
-    size: str
-    scenario: str
-    start: int
-    end: int
-    every: int = 1
-    seeds: int = 1
-    pairs: int = 0
-    salt: int = 0
-
-    @property
-    def plan(self):
-        return f"{self.start},{self.end},{self.every},{self.seeds},{self.pairs},{self.salt}"
-
-    @property
-    def key(self):
-        return f"{self.board}/{self.size}/{self.scenario}/{self.plan}"
-
-
-@dataclass
-class Result:
-    operations: int = 0
-    lives: int = 0
-    failures: list = field(default_factory=list)  # (id, words)
-    cuts: list = field(default_factory=list)  # (phase, is erase, shape, count)
-    states: bytes = b""  # 64-bit hashes
-
-
-class Prover:
-    """The two programs of a source tree, and what they run on. source: where ota/ is."""
-
-    def __init__(self, folder, source=ROOT, program=None):
-        self.folder = Path(folder)
-        self.source = source
-        self.program = program or self.folder / "prover"
-        self.library = self.folder / "libsim.so"
-
-    def build(self):
-        targets = [str(self.library)] + ([str(self.program)] if self.program.parent == self.folder else [])
-        done = subprocess.run(["make", "-C", str(HERE), f"OUT={self.folder}", f"SRC={self.source}",
-                               f"MICROPY_TOP={micropython()}", *targets], capture_output=True, text=True)
-        if done.returncode:
-            raise click.ClickException(done.stdout[-2000:] + done.stderr[-4000:])
-
-    def fingerprint(self):
-        """Of everything a life depends on."""
-        digest = hashlib.sha256()
-        files = [self.program, self.library, HERE / "world.py", *sorted(self.source.glob("ota/**/*.py")), *sorted(HERE.glob("device/*.py"))]
-        for file in files:
-            digest.update(file.read_bytes())
-        return digest.hexdigest()[:16]
-
-    def world(self, board, size):
-        folder = BUILD / "prove" / "world" / f"{board}-{size}"
-        stamp = folder / "stamp"
-        wanted = hashlib.sha256((HERE / "world.py").read_bytes()).hexdigest()
-        if not stamp.exists() or stamp.read_text() != wanted:
-            world.make(folder, board, size)
-            stamp.write_text(wanted)
-        return folder
-
-    def command(self, board, size, scenario, *args):
-        heap = "24m" if size == "full" else "2m"
-        return [str(self.program), "-X", f"heapsize={heap}", str(HERE / "device" / "main.py"), str(self.world(board, size)), scenario, *args]
-
-    def environment(self, **more):
-        path = f"{HERE / 'device'}:{self.source}:{BUILD / 'lib'}"
-        return {**os.environ, "MPOTA_SIM": str(self.library), "MICROPYPATH": path, **more}
-
-    def run(self, task, **more):
-        states = self.folder / f"states-{hashlib.sha256(task.key.encode()).hexdigest()[:16]}"
-        command = self.command(task.board, task.size, task.scenario, task.plan, "-", str(states))
-        done = subprocess.run(command, env=self.environment(**more), capture_output=True, text=True, timeout=TIMEOUT_S)
-        lines = done.stdout.splitlines()
-        if done.returncode or not lines or not lines[-1].startswith("DONE"):
-            raise click.ClickException(f"{task.key}, status {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        _, operations, stats = lines[-1].split(" ", 2)
-        lives, _, _, cuts = ast.literal_eval(stats)
-        prefix = f"{task.board}/{task.size}/{task.scenario}"
-        failures = [(f"{prefix}/{cut}", words) for cut, words in (line.split(" ", 2)[1:] for line in lines if line.startswith("FAIL "))]
-        data = states.read_bytes()
-        states.unlink()
-        return Result(int(operations), lives, failures, [tuple(row) for row in cuts], data)
-
-    def replay(self, identity):
-        """Runs one life and returns (failed, the life in words)."""
-        board, size, scenario, cuts = identity.split("/")
-        if cuts.startswith("s"):
-            args = (f"{cuts[1:]},{int(cuts[1:]) + 1},1,1,0,0", "-")
-        else:
-            args = ("0,0,1,1,0,0", cuts)
-        done = subprocess.run(self.command(board, size, scenario, *args), env=self.environment(MPOTA_VERBOSE="1"),
-                              capture_output=True, text=True, timeout=TIMEOUT_S)
-        text = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("DONE")) + done.stderr
-        return "FAIL" in done.stdout or done.returncode != 0, text
-
-
-def micropython():
-    return Path(os.environ.get("MICROPY_DIR") or BUILD / "src" / "micropython").resolve()
-
-
-def tasks_of(board, depth, count):
-    """All tasks of a board. count(board, size, scenario) runs a life uncut and returns its operations."""
-
-    def every_operation(size, scenario, n, *numbers):
-        return chunks(Task(board, size, scenario, 1, count(board, size, scenario) + 1, *numbers), n)
-
-    small = depth is DEPTHS["small"]
-    for scenario in SMALL[board] if small else CUT:
-        yield from every_operation("small", scenario, 150, depth.every, depth.seeds, 0, 1)
-    for scenario in SMALL[board][:1] if small else PAIRED:
-        yield from every_operation("tiny", scenario, 20, depth.pairs_every, 0, depth.pairs, 2)
-    for scenario in PAIRED[:3] if depth.full else ():
-        yield from every_operation("full", scenario, 4000, depth.full, 1, 0, 3)
-        yield from every_operation("full", scenario, 4000, depth.full * 20, 1, depth.full * 4, 4)
-    for scenario in RANDOM:
-        yield from chunks(Task(board, "tiny", scenario, 0, depth.lives), 25)
-
-
-def chunks(task, n):
-    """The task in parts of about n operations."""
-    for start in range(task.start, task.end, n):
-        yield Task(task.board, task.size, task.scenario, start, min(start + n, task.end), task.every, task.seeds, task.pairs, task.salt)
-
-
-class Journal:
-    """Results of tasks, kept for a campaign that is stopped."""
-
-    def __init__(self, path, fingerprint):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path)
-        self._db.execute("create table if not exists result (fingerprint, task, result, states blob, primary key (fingerprint, task))")
-        self._db.execute("delete from result where fingerprint != ?", (fingerprint,))
-        self._fingerprint = fingerprint
-
-    def get(self, key):
-        row = self._db.execute("select result, states from result where fingerprint = ? and task = ?", (self._fingerprint, key)).fetchone()
-        return row and Result(*json.loads(row[0]), row[1])
-
-    def put(self, key, result):
-        fields = json.dumps([result.operations, result.lives, result.failures, result.cuts])
-        self._db.execute("insert or replace into result values (?, ?, ?, ?)", (self._fingerprint, key, fields, result.states))
-        self._db.commit()
-
-
-@dataclass
-class Total:
-    """What became of one board."""
-
-    lives: int = 0
-    operations: int = 0  # of all scenarios, run uncut
-    cuts: int = 0
-    phases: dict = field(default_factory=dict)
-    shapes: set = field(default_factory=set)
-    states: set = field(default_factory=set)
-    failures: list = field(default_factory=list)
-
-    def add(self, result):
-        self.lives += result.lives
-        self.failures += [tuple(f) for f in result.failures]
-        for phase, erase, shape, n in result.cuts:
-            self.cuts += n
-            self.phases[PHASES[phase]] = self.phases.get(PHASES[phase], 0) + n
-            self.shapes.add((erase, shape))
-        self.states.update(struct.unpack(f"<{len(result.states) // 8}Q", result.states))
-
-    def faults(self, needed, states):
-        """Why the campaign itself is not good enough."""
-        if not self.operations:
-            yield "no operation was counted"
-        yield from (f"no cut fell inside {phase}" for phase in needed if not self.phases.get(phase))
-        if len(self.states) <= states:
-            yield f"{len(self.states)} distinct states are not more than {states}"
-
-
-def campaign(prover, boards, depth, journal, workers=None, show=None):
-    """Runs everything that the journal does not hold. Returns {board: Total}. show(done, total, words)."""
-    totals = {board: Total() for board in boards}
-
-    def count(board, size, scenario):
-        task = Task(board, size, scenario, 0, 0)
-        result = journal.get(task.key)
-        if not result:
-            result = prover.run(task)
-            journal.put(task.key, result)
-        totals[board].add(result)
-        totals[board].operations += result.operations
-        return result.operations
-
-    tasks = [task for board in boards for task in tasks_of(board, depth, count)]
-    tasks.sort(key=lambda task: hashlib.sha256(task.key.encode()).digest())  # so that the time left can be told
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        known = [(task, journal.get(task.key)) for task in tasks]
-        running = {pool.submit(prover.run, task): task for task, result in known if not result}
-        done = 0
-        for task, result in known:
-            if result:
-                done += 1
-                totals[task.board].add(result)
-        for future in as_completed(running):
-            task, result = running[future], future.result()
-            journal.put(task.key, result)
-            totals[task.board].add(result)
-            done += 1
-            if show:
-                failures = sum(len(total.failures) for total in totals.values())
-                show(done, len(tasks), f"{failures} failures")
-    return totals
+SHOWN_FAILURES = 20
+TOLD_FAILURES = 3  # in all their words
+EMULATED_CUTS = 24
 
 
 def print_totals(console, totals):
@@ -290,51 +38,88 @@ def print_totals(console, totals):
     console.print(phases)
 
 
+def progress_bar(console, name):
+    """show(done, total, words) for a campaign, and what must be closed afterwards. Without a terminal a line now and then."""
+    if not console.is_terminal:
+        told = [-1]
+
+        def tell(done, total, words):
+            if done * 10 // total > told[0]:
+                told[0] = done * 10 // total
+                console.print(f"{name}: {done} of {total}, {words}")
+
+        return tell, None
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
+    progress = Progress(*columns, console=console)
+    bar = progress.add_task("counting", total=None)
+    progress.start()
+    return lambda done, total, words: progress.update(bar, completed=done, total=total, description=words), progress
+
+
+def tell_failures(prover, console, failures):
+    """One line with its ID for each, and the first ones in all their words."""
+    for i, (identity, words) in enumerate(sorted(set(failures))[:SHOWN_FAILURES]):
+        console.print(f"[red]{words}[/red]: make prove ID={identity}", soft_wrap=True)
+        if i < TOLD_FAILURES:
+            console.print(prover.replay(identity)[1], markup=False, highlight=False, soft_wrap=True)
+
+
 def prove(boards, name, console):
     """The campaign, its table; True if all is well."""
     prover = Prover(BUILD / "prove")
     prover.folder.mkdir(parents=True, exist_ok=True)
     prover.build()
     journal = Journal(BUILD / "prove" / f"journal-{name}.sqlite", prover.fingerprint())
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("counting", total=None)
-        totals = campaign(prover, boards, DEPTHS[name], journal, show=lambda done, total, words: progress.update(
-            bar, completed=done, total=total, description=words))
+    show, progress = progress_bar(console, name)
+    try:
+        totals = campaign(prover, boards, DEPTHS[name], journal, show=show)
+    finally:
+        if progress:
+            progress.stop()
     print_totals(console, totals)
     good = True
     for board, total in totals.items():
-        for identity, words in sorted(set(total.failures))[:20]:
-            good = False
-            console.print(f"[red]{words}[/red]: make prove ID={identity}", soft_wrap=True)
-        needed = NEEDED if name != "small" or "patch" in SMALL[board] else NEEDED[1:]
-        for words in total.faults(needed, STATES_TO_BEAT if name == "full" else 0):
-            good = False
+        tell_failures(prover, console, total.failures)
+        faults = list(total.faults(NEEDED, STATES_TO_BEAT if name == "full" else 0))
+        for words in faults:
             console.print(f"[red]{board}: {words}[/red]")
+        good = good and not total.failures and not faults
+    return good
+
+
+def replay(identity, console):
+    """One life again; True if it went well."""
+    if identity.startswith("emulated/"):
+        return emulated.check(console, EMULATED_CUTS, identity)
+    prover = Prover(BUILD / "prove")
+    prover.build()
+    failed, text = prover.replay(identity)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return not failed
+
+
+def everything(board, quick, console):
+    if quick:
+        return prove([board] if board else list(world.PARTS), "quick", console)
+    good = prove([board] if board else list(world.PARTS), "full", console)
+    good = seeded.check(console) and good
+    if board in (None, "esp8266"):
+        good = emulated.check(console, EMULATED_CUTS) and good
     return good
 
 
 @click.command()
 @click.option("--board", type=click.Choice(list(world.PARTS)), help="Only this one.")
 @click.option("--quick", is_flag=True, help="A seeded sample of all boards in about two minutes.")
-@click.option("--small", is_flag=True, help="What `make test` runs.")
 @click.option("--id", "identity", help="Replays one life in words.")
-def main(board, quick, small, identity):
+def main(board, quick, identity):
     """Cuts the power inside every flash operation of whole updates."""
     console = Console()
     started = time.monotonic()
-    if identity:
-        prover = Prover(BUILD / "prove")
-        prover.build()
-        failed, text = prover.replay(identity)
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1 if failed else 0)
-    boards = [board] if board else list(world.PARTS)
-    good = prove(boards, "quick" if quick else "small" if small else "full", console)
-    if not small:
-        import seeded
-
-        good = seeded.check(console, quick) and good
+    try:
+        good = replay(identity, console) if identity else everything(board, quick, console)
+    except CampaignError as e:
+        raise click.ClickException(str(e)) from None
     console.print(f"{time.monotonic() - started:.0f} s")
     sys.exit(0 if good else 1)
 

@@ -8,7 +8,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import prove
+from campaign import BUILD, ROOT, Prover, Task
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ FAULTS = (
 def copy_with(fault, folder):
     """A copy of ota/ with the fault in it."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(prove.ROOT / "ota", folder / "ota")
+    shutil.copytree(ROOT / "ota", folder / "ota")
     for name, there, instead in fault.edits:
         file = folder / name
         text = file.read_text()
@@ -84,22 +84,28 @@ def copy_with(fault, folder):
     return folder
 
 
+def prover_of(fault, index):
+    """A prover of the code with the fault in it."""
+    folder = BUILD / "prove" / f"fault-{index}"
+    prover = Prover(folder, copy_with(fault, folder), BUILD / "prove" / "prover")
+    prover.build()
+    return prover
+
+
 def find(fault, index):
     """The first failure that the campaign finds, (id, words), or None."""
-    folder = prove.BUILD / "prove" / f"fault-{index}"
-    prover = prove.Prover(folder, copy_with(fault, folder), prove.BUILD / "prove" / "prover")
-    prover.build()
+    prover = prover_of(fault, index)
     for board, size, scenario, numbers in fault.runs:
         start, end, every, seeds, pairs, salt = (int(n) for n in numbers.split(","))
-        result = prover.run(prove.Task(board, size, scenario, start, end, every, seeds, pairs, salt), MPOTA_ONLY_FIRST="1")
+        result = prover.run(Task(board, size, scenario, start, end, every, seeds, pairs, salt), MPOTA_ONLY_FIRST="1")
         if result.failures:
             return result.failures[0]
     return None
 
 
-def check(console, quick=False):
+def check(console):
     """True if every fault was found."""
-    prove.Prover(prove.BUILD / "prove").build()
+    Prover(BUILD / "prove").build()
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(find, FAULTS, range(1, len(FAULTS) + 1)))
     for fault, failure in zip(FAULTS, found):
