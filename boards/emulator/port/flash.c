@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "port.h"
 
+#include "boards/esp8266/silicon/erase.h"
+
 struct flashchip { uint32_t id, chip_size; };
 extern struct flashchip *flashchip; // the ROM's
 
@@ -45,6 +47,13 @@ IRAM int flash_write(uint32_t offset, const void *buf, uint32_t n) {
 IRAM int flash_erase(uint32_t sector) {
     uint32_t state = cache_off();
     int result = SPIEraseSector(sector);
+    cache_on(state);
+    return result;
+}
+
+IRAM int mpota_erase_block(uint32_t block) {
+    uint32_t state = cache_off();
+    int result = SPIEraseBlock(block);
     cache_on(state);
     return result;
 }
