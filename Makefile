@@ -136,6 +136,7 @@ test: setup ## every test that CI runs
 bench: setup keys ## instruction counts and ratios
 	@$(VENV)/python tests/bench/core.py
 	@$(VENV)/python tests/bench/service.py
+	@$(VENV)/python tests/bench/esp8266.py
 
 .PHONY: size
 size: ## flash and RAM per board

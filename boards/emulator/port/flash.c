@@ -9,8 +9,11 @@ extern struct flashchip *flashchip; // the ROM's
 
 uint32_t flash_id, flash_size;
 
+static uint32_t since;
+
 static IRAM uint32_t cache_off(void) {
     uint32_t state = irq_lock();
+    since = ccount();
     Cache_Read_Disable();
     return state;
 }
@@ -18,6 +21,7 @@ static IRAM uint32_t cache_off(void) {
 static IRAM void cache_on(uint32_t state) {
     uint32_t bank = handover.offset / BOARD_WINDOW_SIZE;
     Cache_Read_Enable(bank & 1, (uint8_t)(bank >> 1), 1);
+    port_spent.flash += ccount() - since;
     irq_unlock(state);
 }
 

@@ -46,6 +46,12 @@ void system_restart(enum reset_cause cause) __attribute__((noreturn));
 
 void port_collected(void);
 
+// For measurements, in counts of the clock: asleep, and inside the ROM's flash functions, which here model a chip.
+struct spent {
+    uint64_t waiting, flash;
+};
+extern struct spent port_spent;
+
 extern bool watchdog_by_hand; // machine.WDT() exists: only its feed() counts
 void watchdog_start(void);
 void watchdog_feed(void);
