@@ -25,6 +25,9 @@ SERVER ?=
 OUT ?=
 BOARD ?=
 export KCONFIG_CONFIG ?= $(CURDIR)/.config
+# Firmware pairs for patches: a folder whose README.md lists them.
+CORPUS ?=
+export MPOTA_CORPUS := $(CORPUS)
 
 .PHONY: help
 help:
@@ -133,7 +136,9 @@ test: setup ## every test that CI runs
 	@$(VENV)/python -m pytest -q -n 2 --dist loadscope tests
 
 .PHONY: bench
-bench: setup keys ## instruction counts and ratios
+bench: setup keys ## sizes of patches beside other engines', instruction counts, ratios: CORPUS=
+	@tools/setup bench
+	@$(BUILD)/venv-bench/bin/python tests/bench/bench_patch.py
 	@$(VENV)/python tests/bench/core.py
 	@$(VENV)/python tests/bench/service.py
 	@$(VENV)/python tests/bench/esp8266.py
@@ -146,8 +151,8 @@ size: ## flash and RAM per board
 .PHONY: lock
 lock: ## pin the Python packages anew
 	@$(VENV)/pip install -q pip-tools
-	@$(VENV)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
-	    --no-emit-trusted-host -o tools/requirements.txt tools/requirements.in
+	@for list in tools tests/bench; do $(VENV)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	    --no-emit-find-links --no-emit-trusted-host -o $$list/requirements.txt $$list/requirements.in || exit 1; done
 
 .PHONY: clean
 clean: ## remove everything made

@@ -2,27 +2,22 @@
 
 import os
 import random
+import re
 import struct
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = Path(os.environ.get("MPOTA_CORPUS") or ROOT.parent / "shared" / "corpus")
-PAIRS = [
-    ("esp8266-v1.9.4", "esp8266-v1.10"),
-    ("esp8266-v1.16", "esp8266-v1.17"),
-    ("esp8266-v1.19.1", "esp8266-v1.20"),
-    ("cortexm-base", "cortexm-app1"),
-    ("cortexm-base", "cortexm-cshift"),
-    ("cortexm-base", "cortexm-cfg"),
-]
 
 
 def corpus_pairs():
-    """(name, old, new) of each corpus pair; empty, with a printed reason, where the corpus is absent."""
-    if not CORPUS.is_dir():
+    """(name, old, new) of each pair that the table in the corpus's README.md lists; empty, with a printed reason, where there is none."""
+    readme = CORPUS / "README.md"
+    if not readme.is_file():
         print(f"no corpus at {CORPUS}: its pairs are skipped")
         return []
-    return [(f"{a} to {b}", (CORPUS / f"{a}.bin").read_bytes(), (CORPUS / f"{b}.bin").read_bytes()) for a, b in PAIRS]
+    pairs = re.findall(r"^\| (\S+)\.bin \| (\S+)\.bin \|", readme.read_text(), re.M)
+    return [(f"{a} to {b}", (CORPUS / f"{a}.bin").read_bytes(), (CORPUS / f"{b}.bin").read_bytes()) for a, b in pairs]
 
 
 def _plain(rng, arch):
