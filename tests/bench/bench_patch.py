@@ -49,7 +49,10 @@ def own_pair(board):
     images = []
     for app, version in (("otaapp", "1.0.0"), ("tests/apps/bench", "1.1.0")):
         out = BUILD / "bench" / "patch" / f"{board}-{version}.img"
-        subprocess.run(["make", "-C", ROOT, f"otaapp@{board}", f"OUT={out}", f"APP={app}", f"VERSION={version}"], check=True, stdout=subprocess.DEVNULL)
+        command = ["make", "-C", ROOT, f"otaapp@{board}", f"OUT={out}", f"APP={app}", f"VERSION={version}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
         images.append(out.read_bytes())
     return (f"{board}: otaapp to bench", *images)
 
