@@ -57,16 +57,34 @@ def code_size(machine, where):
     return sizes
 
 
+WHOLE, BYTES = 0, 1  # how a patch is fed; a number above is the seed of random splits
+
+
 def run(machine, elf, old, patch):
-    """(result code, new image, [instructions per sector], [reads per sector])."""
+    """(result code, new image, [instructions per sector], [reads per sector]) of one patch, fed whole, instructions counted."""
+    result, new, counts = run_all(machine, elf, [(old, patch, WHOLE)], "-icount", "shift=0")[0]
+    return result, new, list(counts[::2]), list(counts[1::2])
+
+
+def run_all(machine, elf, cases, *options):
+    """[(result code, what was put out, instructions and reads of each sector in turn)] of cases (old, patch, fed)."""
     with tempfile.TemporaryDirectory() as where:
         where = Path(where)
-        (where / "old").write_bytes(old)
-        (where / "patch").write_bytes(patch)
+        (where / "cases").write_bytes(b"".join(map(_case, cases)))
         command = [part.format(elf) for part in MACHINES[machine]["run"]]
-        subprocess.run([*command, "-icount", "shift=0", "-display", "none", "-monitor", "none", "-serial", "none"], cwd=where, timeout=300,
-                       check=False, stdin=subprocess.DEVNULL)
-        counts = (where / "counts").read_bytes()
-        words = struct.unpack(f"<{len(counts) // 4}I", counts)
-        result = words[0] - (1 << 32) if words[0] >> 31 else words[0]
-        return result, (where / "new").read_bytes(), list(words[4::2]), list(words[5::2])
+        subprocess.run([*command, *options, "-display", "none", "-monitor", "none", "-serial", "none"], cwd=where, timeout=600,
+                       check=True, stdin=subprocess.DEVNULL)
+        return list(_results((where / "counts").read_bytes(), (where / "new").read_bytes(), len(cases)))
+
+
+def _case(case):
+    old, patch, fed = case
+    return struct.pack("<3I", len(old), len(patch), fed) + old + bytes(-len(old) % 4) + patch + bytes(-len(patch) % 4)
+
+
+def _results(counts, new, cases):
+    at = done = 0
+    for _ in range(cases):
+        result, size, _, sectors = struct.unpack_from("<iIII", counts, at)
+        yield result, new[done : done + size], struct.unpack_from(f"<{2 * sectors}I", counts, at + 16)
+        at, done = at + 16 + 8 * sectors, done + size

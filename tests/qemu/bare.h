@@ -14,7 +14,7 @@ void bare_write(int fd, const void *buf, uint32_t n);
 void bare_exit(int status);
 uint32_t bare_ticks(void); // goes up with executed instructions
 extern const uint32_t bare_instructions_per_tick;
-extern uint8_t *const bare_memory; // at least 3 MiB
+extern uint8_t *const bare_memory; // at least 8 MiB
 
 int main(void);
 

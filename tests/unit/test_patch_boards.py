@@ -1,0 +1,128 @@
+"""The patch decoder on this computer, on an LX106 and on a Cortex-M4 makes the same of every patch: thousands of small ones, damaged
+ones, and the corpus's; fed whole, byte by byte and at random splits, and equal to the oracle."""
+
+import functools
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
+
+import patch_board
+import patch_oracle
+from mpota import patch
+from patch_pairs import corpus_pairs, edited, linked_pair
+
+ARCHS, STATES = patch.ARCHS, (16384, 8192, 6144, 4096)
+SMALL, DAMAGED = 1000, 400
+SPLITS = patch_board.WHOLE, patch_board.BYTES, 12345
+
+
+@pytest.fixture(scope="module", params=patch_board.MACHINES)
+def board(request, tmp_path_factory):
+    """Decodes cases (old, patch, fed) on a machine: [(result code, what was put out)]."""
+    if patch_board.missing(request.param):
+        pytest.skip(f"{patch_board.missing(request.param)} is not installed")
+    elf = patch_board.build(request.param, tmp_path_factory.mktemp("board"))
+    return lambda cases: [result[:2] for result in patch_board.run_all(request.param, elf, cases)]
+
+
+def small_pair(seed):
+    """(old, new): unrelated, edited or relinked images, an architecture's turn each."""
+    rng = random.Random(seed)
+    if seed % 4 == 0:
+        return rng.randbytes(rng.randrange(200)), rng.randbytes(rng.randrange(200))
+    if seed % 4 == 1:
+        old = rng.randbytes(rng.randrange(800))
+        return old, edited(old, [(rng.randrange(1 << 16), rng.randrange(40), rng.randbytes(rng.randrange(40))) for _ in range(rng.randrange(6))])
+    return linked_pair(seed, ARCHS[seed // 4 % len(ARCHS)], rng.randrange(2, 14))
+
+
+@functools.cache
+def small_patches():
+    """[(old, new, patch)]"""
+    pairs = [small_pair(seed) for seed in range(SMALL)]
+    return [(old, new, patch.make(old, new, ARCHS[i // 4 % len(ARCHS)], STATES[i // 20 % len(STATES)])) for i, (old, new) in enumerate(pairs)]
+
+
+def test_small_patches_are_decoded_as_by_the_oracle():
+    for i, (old, new, data) in enumerate(small_patches()):
+        assert patch_oracle.apply(old, data) == new, i
+
+
+def test_boards_decode_small_patches(board):
+    cases = [(old, data, fed) for old, _, data in small_patches() for fed in SPLITS]
+    wanted = [(0, new) for _, new, _ in small_patches() for _ in SPLITS]
+    for i, (got, want) in enumerate(zip(board(cases), wanted, strict=True)):
+        assert got == want, (i // len(SPLITS), cases[i][2])
+
+
+def decoded_here(old, data):
+    """(result code, what was put out) of a patch that may be damaged; of the base only the size is checked, as on the boards."""
+    decoder, out = patch.Decoder(old), []
+
+    def check_base():
+        if decoder.info().old_size != len(old):
+            raise patch.PatchError(1073)
+
+    decoder._check_base = check_base
+    try:
+        for call, piece in ((decoder._lib.ota_patch_push, data), (decoder._lib.ota_patch_finish, b"")):
+            for part in decoder._run(call, piece):
+                out.append(part)
+    except patch.PatchError as error:
+        return -error.code, b"".join(out)
+    return 0, b"".join(out)
+
+
+def test_boards_refuse_what_this_computer_refuses(board):
+    rng = random.Random(5)
+    cases = []
+    for i in range(DAMAGED):
+        old, _, data = small_patches()[i * 2 + 1]
+        bad = bytearray(data)
+        bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
+        cases.append((old, bytes(bad)[: rng.choice((len(bad), rng.randrange(len(bad))))], patch_board.WHOLE))
+    here = [decoded_here(old, data) for old, data, _ in cases]
+    there = board(cases)
+    codes = {code for code, _ in here}
+    assert {-1070, -1071, -1073, -1074, -1075, 0} <= codes, codes
+    for i, ((code, put_out), (board_code, board_put_out)) in enumerate(zip(here, there, strict=True)):
+        assert board_code == code, i
+        assert board_put_out[: len(put_out)] == put_out, i
+
+
+# ---- the corpus
+
+
+@functools.cache
+def corpus_patches():
+    """{name: (old, new, patch)}"""
+    return {name: (old, new, patch.make(old, new)) for name, old, new in corpus_pairs()}
+
+
+def splits(data):
+    rng = random.Random(len(data))
+    return [range(len(data)), sorted(rng.sample(range(len(data)), len(data) // 16)), []]
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in corpus_pairs()])
+def test_corpus_is_decoded_as_by_the_oracle(name):
+    old, new, data = corpus_patches()[name]
+    for cuts in splits(data):
+        decoder, at, got = patch.Decoder(old), 0, []
+        for end in [*cuts, len(data)]:
+            got.append(decoder.push(data[at:end]))
+            at = end
+        assert b"".join([*got, decoder.finish()]) == new
+    assert patch_oracle.apply(old, data) == new
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in corpus_pairs()])
+def test_boards_decode_the_corpus(board, name):
+    old, new, data = corpus_patches()[name]
+    for fed in SPLITS:
+        assert board([(old, data, fed)]) == [(0, new)], fed
