@@ -33,6 +33,7 @@ HERE = ROOT / "tests" / "sim"
 PHASES = ("begin", "fetch", "install", "progress", "commit", "trial", "confirm", "reject", "report", "console")
 NEEDED = ("install", "commit", "trial", "confirm")
 CUT = ("image", "twice", "patch", "hang", "gives-up", "lossy", "no-range", "lying", "foreign", "console")
+PAIRED = ("image", "patch", "hang", "gives-up")
 RANDOM = ("soak", "rot", "bad-sector", "worn")
 STATES_TO_BEAT = 12_109
 TIMEOUT_S = 1800
@@ -40,9 +41,9 @@ TIMEOUT_S = 1800
 
 @dataclass(frozen=True)
 class Depth:
-    """How much of a campaign is run. every: of the operations on data one in so many. seeds: of each shape. pairs: second cuts
-    at one in so many operations (0: none). lives: of each random scenario. full: lives of full-size images, one data
-    operation in `full` cut (0: none)."""
+    """How much of a campaign is run. every: of the operations on data one in so many. seeds: of each shape of a cut inside a mark
+    or an erase. pairs: of the possible second cuts one in so many (0: none), pairs_every: at one data operation in so many.
+    lives: of each random scenario. full: lives of full-size images, one data operation in `full` cut (0: none)."""
 
     every: int
     seeds: int
@@ -53,9 +54,9 @@ class Depth:
 
 
 DEPTHS = {
-    "full": Depth(every=1, seeds=1, pairs=1, pairs_every=8, lives=300, full=400),
-    "quick": Depth(every=64, seeds=1, pairs=24, pairs_every=64, lives=12, full=0),
-    "small": Depth(every=96, seeds=1, pairs=0, pairs_every=0, lives=4, full=0),
+    "full": Depth(every=1, seeds=4, pairs=1, pairs_every=1, lives=300, full=400),
+    "quick": Depth(every=64, seeds=1, pairs=24, pairs_every=8, lives=12, full=0),
+    "small": Depth(every=96, seeds=1, pairs=24, pairs_every=16, lives=4, full=0),
 }
 # Of each board in the small campaign: together they see every phase on every geometry that differs in it.
 SMALL = {
@@ -129,7 +130,8 @@ class Prover:
         return folder
 
     def command(self, board, size, scenario, *args):
-        return [str(self.program), "-X", "heapsize=2m", str(HERE / "device" / "main.py"), str(self.world(board, size)), scenario, *args]
+        heap = "24m" if size == "full" else "2m"
+        return [str(self.program), "-X", f"heapsize={heap}", str(HERE / "device" / "main.py"), str(self.world(board, size)), scenario, *args]
 
     def environment(self, **more):
         path = f"{HERE / 'device'}:{self.source}:{BUILD / 'lib'}"
@@ -169,14 +171,18 @@ def micropython():
 
 def tasks_of(board, depth, count):
     """All tasks of a board. count(board, size, scenario) runs a life uncut and returns its operations."""
-    for scenario in SMALL[board] if depth is DEPTHS["small"] else CUT:
-        yield from chunks(Task(board, "small", scenario, 1, count(board, "small", scenario) + 1, depth.every, depth.seeds, 0, 1), 150)
-        if depth.pairs and scenario in ("image", "patch", "hang", "gives-up"):
-            yield from chunks(Task(board, "tiny", scenario, 1, count(board, "tiny", scenario) + 1, depth.pairs_every, 1, depth.pairs, 2), 40)
-        if depth.full and scenario in ("image", "patch", "hang"):
-            size = count(board, "full", scenario) + 1
-            yield from chunks(Task(board, "full", scenario, 1, size, depth.full, 1, 0, 3), 4000)
-            yield from chunks(Task(board, "full", scenario, 1, size, depth.full * 20, 1, depth.full * 4, 4), 4000)
+
+    def every_operation(size, scenario, n, *numbers):
+        return chunks(Task(board, size, scenario, 1, count(board, size, scenario) + 1, *numbers), n)
+
+    small = depth is DEPTHS["small"]
+    for scenario in SMALL[board] if small else CUT:
+        yield from every_operation("small", scenario, 150, depth.every, depth.seeds, 0, 1)
+    for scenario in SMALL[board][:1] if small else PAIRED:
+        yield from every_operation("tiny", scenario, 20, depth.pairs_every, 0, depth.pairs, 2)
+    for scenario in PAIRED[:3] if depth.full else ():
+        yield from every_operation("full", scenario, 4000, depth.full, 1, 0, 3)
+        yield from every_operation("full", scenario, 4000, depth.full * 20, 1, depth.full * 4, 4)
     for scenario in RANDOM:
         yield from chunks(Task(board, "tiny", scenario, 0, depth.lives), 25)
 

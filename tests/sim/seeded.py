@@ -61,7 +61,7 @@ FAULTS = (
              "            old = bytearray(size)\n            self._flash.read(offset, old)\n"
              "            if old != b\"\\xff\" * size:\n                self._flash.erase(offset, size)\n"),
         ),
-        (("esp8266", "tiny", "image", plan(every=1, seeds=8)), ("esp8266", "small", "image", plan(every=1, seeds=4))),
+        (("esp8266", "tiny", "twice", plan(start=140, every=16, seeds=80)), ("esp8266", "small", "twice", plan(start=400, seeds=40))),
     ),
     Fault(
         "tried mark written after the jump",

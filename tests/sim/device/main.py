@@ -25,6 +25,18 @@ from scenarios import CUT, RANDOM
 from world import World
 
 
+def warm():
+    """Imports what lives import on their way, so that their forks need not compile it."""
+    from ota.transport import net
+
+    net.install(None, 3000)
+    import urequests
+    from ota import install
+    from ota.download import http
+    from ota.transport import mqtt
+    from ota.verify import digestsign
+
+
 def numbers(text):
     return tuple(int(n) for n in text.split("."))
 
@@ -64,6 +76,7 @@ def live(world, scenario, name, say, verbose):
 def main(folder, name, plan, cuts="-", states=""):
     world = World(folder)
     setup(world)
+    warm()
     say = print
     verbose = os.getenv("MPOTA_VERBOSE")
     if not verbose:

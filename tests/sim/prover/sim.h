@@ -29,7 +29,7 @@ struct sim_cut {
 struct sim_plan {
     uint32_t from, to;   // the first cut falls into [from, to); none if from is 0
     uint32_t every;      // of the operations on an artifact's data one in so many; other operations always
-    uint32_t seeds;      // how often each shape is tried
+    uint32_t seeds;      // how often each shape is tried on marks and erases; 0: one shape only, chosen by salt
     uint32_t pairs;      // second cuts: 0 none, else one in so many operations, of one shape each
     uint32_t salt;
     uint32_t random;     // soak: one operation in so many is cut; 0: none

@@ -16,6 +16,7 @@
 #include "simboot.h"
 
 #define MAX_STATES (1u << 24)
+#define FILLS_EVERY 16u
 #define LIFE_SECONDS 60u // a life takes milliseconds; who needs longer hangs
 
 struct shared {
@@ -87,6 +88,7 @@ static void describe(bool erase, uint32_t offset, uint32_t n) {
 // The tree
 
 static bool armed; // a cut is due in the operation that is under way
+static bool fills; // which programs nothing but ones, as the rest of a sector
 
 static void arm(uint32_t shape, uint32_t seed) {
     const uint32_t operation = chip.nor.operations + 1;
@@ -140,34 +142,66 @@ static bool branch(uint32_t shape, uint32_t seed) {
     return false;
 }
 
-static bool is_sampled(uint32_t operation) {
-    return plan.every <= 1 || (phase != SIM_FETCH && phase != SIM_INSTALL) || mix(operation, plan.salt) % plan.every == 0;
+static bool is_data(void) {
+    return phase == SIM_FETCH || phase == SIM_INSTALL || phase == SIM_CONSOLE;
 }
 
-static void explore(bool erase, uint32_t operation) {
-    if (only_first && shared->stats.failures > 0) {
-        return;
+static bool all_ones(const uint8_t *in, uint32_t n) {
+    while (n > 0 && *in == 0xff) {
+        in++;
+        n--;
     }
+    return n == 0;
+}
+
+// Of pairs, those with a program that changes no cell are many and tell little.
+static bool is_sampled(uint32_t operation) {
+    const uint32_t every = plan.pairs > 0 && fills ? plan.every * FILLS_EVERY : plan.every;
+    return every <= 1 || !is_data() || mix(operation, plan.salt) % every == 0;
+}
+
+static bool is_enough(void) {
+    return only_first && shared->stats.failures > 0;
+}
+
+// A second cut, inside the recovery from the first.
+static void explore_second(bool erase, uint32_t operation) {
     const uint32_t shapes = erase ? NOR_ERASE_CUTS : NOR_PROGRAM_CUTS;
-    if (path_count > 0) {
-        uint32_t r = mix(operation, plan.salt ^ path[0].operation << 8 ^ path[0].shape ^ path[0].seed << 24);
-        if (plan.pairs > 0 && path_count == 1 && r % plan.pairs == 0 && is_sampled(operation)) {
-            (void)branch(r / plan.pairs % shapes, r >> 8);
-        }
-        return;
+    const uint32_t r = mix(operation, plan.salt ^ path[0].operation << 8 ^ path[0].shape ^ path[0].seed << 24);
+    if (plan.pairs > 0 && path_count == 1 && r % plan.pairs == 0 && is_sampled(operation)) {
+        (void)branch(r / plan.pairs % shapes, r >> 8);
     }
-    if (operation < plan.from || operation >= plan.to || !is_sampled(operation)) {
-        return;
-    }
-    for (uint32_t seed = 0; seed < plan.seeds; seed++) {
+}
+
+// Every shape. What a cut leaves of a data program differs by its bits only; marks and erases are worth more seeds.
+static void explore_shapes(bool erase, uint32_t operation) {
+    const uint32_t shapes = erase ? NOR_ERASE_CUTS : NOR_PROGRAM_CUTS;
+    const uint32_t seeds = erase || !is_data() ? plan.seeds : 1;
+    for (uint32_t seed = 0; seed < seeds; seed++) {
         for (uint32_t shape = 0; shape < shapes; shape++) {
             bool same_always = erase ? shape == NOR_ERASE_ZEROED : shape == NOR_PROGRAM_ALL;
-            if ((seed == 0 || !same_always) && !(only_first && shared->stats.failures > 0) && branch(shape, mix(operation, plan.salt + seed) | 1)) {
+            if ((seed == 0 || !same_always) && !is_enough() && branch(shape, mix(operation, plan.salt + seed) | 1)) {
                 return;
             }
         }
         if (branch(SIM_SHAPE_FAIL, mix(operation, plan.salt + seed + 1000) | 1)) {
             return;
+        }
+    }
+}
+
+static void explore(bool erase, uint32_t operation) {
+    if (is_enough()) {
+        return;
+    }
+    if (path_count > 0) {
+        explore_second(erase, operation);
+    } else if (operation >= plan.from && operation < plan.to && is_sampled(operation)) {
+        if (plan.seeds > 0) {
+            explore_shapes(erase, operation);
+        } else {
+            const uint32_t r = mix(operation, plan.salt);
+            (void)branch(r % (erase ? NOR_ERASE_CUTS : NOR_PROGRAM_CUTS), r >> 8);
         }
     }
 }
@@ -200,6 +234,7 @@ static void watch(struct norchip *c, uint32_t offset, const uint8_t *in, uint32_
         misdeed = in == NULL ? "erased a sector of the running slot" : "programmed the running slot's image";
     }
     armed = false;
+    fills = in != NULL && all_ones(in, n);
     if (plan.cut_count > 0) {
         replay(operation);
     } else if (plan.random > 0) {
@@ -235,6 +270,9 @@ static enum sim_phase phase_of_mark(uint8_t kind) {
 }
 
 static enum sim_phase phase_of_data(uint32_t offset) {
+    if (running == OTA_BOOT_SLOTS) { // only a person makes the second boot write an image
+        return SIM_CONSOLE;
+    }
     return offset % slot_bytes < patch_from ? SIM_INSTALL : SIM_FETCH;
 }
 
@@ -377,7 +415,7 @@ int second_boot_get(uint32_t ms) {
 
 static int sim_boot(bool suspicion, const uint8_t *console, uint32_t n, struct sim_choice *choice) {
     chip.off = false;
-    chip.nor.random = mix(chip.nor.operations, plan.salt + path_count);
+    chip.nor.random = mix(chip.nor.operations, path_count > 0 ? path[path_count - 1].seed : 0); // the same when replayed
     running = OTA_BOOT_SLOTS;
     suspicious = suspicion;
     sent = console;
