@@ -135,6 +135,16 @@ test: setup ## every test that CI runs
 	@$(MAKE) -s -C tests/core BUILD=$(BUILD) PYTHON=$(VENV)/python
 	@$(VENV)/python -m pytest -q -n 2 --dist loadscope tests
 
+.PHONY: prove
+prove: setup ## cut the power inside every flash operation: BOARD= QUICK=1, or ID= to see one life again
+	@$(VENV)/python tests/sim/prove.py $(if $(BOARD),--board $(BOARD)) $(if $(QUICK),--quick) $(if $(ID),--id $(ID))
+
+SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: setup ## fuzz every parser for SECONDS= each: ONLY=, or ONLY= INPUT= to see one input again
+	@$(VENV)/python tests/fuzz/run.py --seconds $(SECONDS) $(if $(ONLY),--only $(ONLY)) $(if $(INPUT),--input $(INPUT))
+
 .PHONY: bench
 bench: setup keys ## sizes of patches beside other engines', instruction counts, ratios: CORPUS=
 	@tools/setup bench

@@ -1,0 +1,2 @@
+# Nothing is frozen.
+# SPDX-License-Identifier: MIT
