@@ -89,7 +89,7 @@ class Peer:
 def start(**options):
     """device.py on MicroPython, told what to do."""
     process = subprocess.Popen(
-        [MICROPYTHON, DEVICE], env={"MICROPYPATH": str(REPO)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [MICROPYTHON, "-X", "heapsize=64M", DEVICE], env={"MICROPYPATH": str(REPO)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     process.stdin.write(json.dumps(options) + "\n")

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 import threading
 import time
 
@@ -192,6 +193,7 @@ class CoapServer:
         context = await aiocoap.Context.create_server_context(
             self._site, bind=("127.0.0.1", inner), transports=["simplesocketserver"]
         )
+        context.log.setLevel(logging.ERROR)  # what a peer does wrong is not worth a line
         tls = dtls_context(self._certificates)
         makers = (Plain, lambda to_server, to_peer: Dtls(tls, to_server, to_peer))
         fronts = [
