@@ -151,6 +151,7 @@ bench: setup keys ## sizes of patches beside other engines', instruction counts,
 	@$(BUILD)/venv-bench/bin/python tests/bench/bench_patch.py
 	@$(VENV)/python tests/bench/core.py
 	@$(VENV)/python tests/bench/service.py
+	@$(VENV)/python tests/bench/esp8266.py
 
 .PHONY: size
 size: ## flash and RAM per board

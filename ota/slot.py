@@ -39,6 +39,7 @@ class Slot:
         self._mark = bytearray(_MARK)
         self._check = bytearray(_MARK)
         self.trailer = offset + size - flash.sector
+        self._erased = self._end = 0
         self.load()
 
     @property
@@ -204,11 +205,21 @@ class Slot:
         """The security counter below which nothing may be installed."""
         return self.counter if self.confirmed else 0
 
+    def aim(self, offset, end):
+        """Sectors will be written in order from offset to end. What lies there does not count as erased."""
+        self._erased, self._end = offset, end
+
     def write_sector(self, offset, n):
-        """Erases one sector and writes the first n bytes of the scratch buffer to it."""
+        """Writes the first n bytes of the scratch buffer to the next sector, erased before: alone, or with the block that
+        begins there, if all of that will be written."""
         for i in range(n, len(self.buf)):
             self.buf[i] = 0xFF
-        self._flash.erase(offset, self._flash.sector)
+        if offset >= self._erased:
+            size = self._flash.block
+            if offset % size or offset + size > self._end:
+                size = self._flash.sector
+            self._flash.erase(offset, size)
+            self._erased = offset + size
         self._flash.write(offset, self.buf, len(self.buf))
 
     def read_sector(self, offset):

@@ -107,6 +107,7 @@ class Update:
     def _stream(self, done):
         size = self.notice.size
         base = self._inactive.artifact_offset()
+        self._inactive.aim(base + done, base + size)
         while done < size:
             want = min(size - done, len(self._buf))
             got = 0

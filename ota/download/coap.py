@@ -15,6 +15,7 @@ _URI_QUERY = const(15)
 _BLOCK2 = const(23)
 _SIZE2 = const(28)
 _MORE = const(8)
+_NUMBERS = const(1 << 20)
 _SZX = const(6)  # blocks of 1024 bytes
 _LOGINS = const(3)
 _PATIENCE = const(2)
@@ -130,7 +131,10 @@ class Source:
         request.options(_URI_QUERY, self._query)
         if self._session:
             request.uint(ACCEPT, OCTETS)
-        request.uint(_BLOCK2, (self._offset >> self._szx + 4) << 4 | self._szx)
+        number = self._offset >> self._szx + 4
+        if number >= _NUMBERS:
+            raise OSError(_E_RANGE)  # blocks so small do not reach there
+        request.uint(_BLOCK2, number << 4 | self._szx)
         if not self._etag:
             request.uint(_SIZE2, 0)
         if self._session:

@@ -2,6 +2,7 @@
 RTC memory of which slot it started (SPEC.md section 6)."""
 
 # SPDX-License-Identifier: MIT
+import _esp8266
 import esp
 import machine
 import network
@@ -22,7 +23,7 @@ class Board:
     patch_state = 8192
 
     def __init__(self):
-        self.flash = Flash(esp, ota_config.FLASH_SIZE, ota_config.SECTOR)
+        self.flash = Flash(esp, ota_config.FLASH_SIZE, ota_config.SECTOR, ota_config.BLOCK, _esp8266.erase_block)
         self.slots = ota_config.SLOTS
         self.parameters = ota_config.PARAMETERS
         self.active = _handover() & 1

@@ -1,7 +1,7 @@
 """The flash contract over a driver with the ESP8266 port's `esp` functions.
 
 read(offset, buf), write(offset, buf, n), erase(offset, n); offsets and sizes in bytes. Writes are aligned to
-16 bytes, erases to the sector. Misuse and every failure of the driver is OSError(1060), never taken for a lost connection.
+16 bytes, erases to the sector. `block` is the largest erase: the sector, or more where the driver has it. Misuse and every failure of the driver is OSError(1060), never taken for a lost connection.
 """
 
 # SPDX-License-Identifier: MIT
@@ -12,10 +12,13 @@ _E_FLASH = const(1060)
 
 
 class Flash:
-    def __init__(self, driver, size, sector):
+    def __init__(self, driver, size, sector, block=0, erase_block=None):
+        """erase_block(n): erases the n-th block; None: there are only sectors."""
         self._driver = driver
         self.size = size
         self.sector = sector
+        self.block = block if erase_block else sector
+        self._erase_block = erase_block
 
     def read(self, offset, buf):
         self._check(offset, len(buf), 4)
@@ -35,9 +38,14 @@ class Flash:
         self._check(offset, n, self.sector)
         try:
             while n:
-                self._driver.flash_erase(offset // self.sector)
-                offset += self.sector
-                n -= self.sector
+                done = self.sector
+                if self._erase_block and offset % self.block == 0 and n >= self.block:
+                    done = self.block
+                    self._erase_block(offset // done)
+                else:
+                    self._driver.flash_erase(offset // done)
+                offset += done
+                n -= done
         except OSError:
             raise OSError(_E_FLASH)
 

@@ -30,9 +30,9 @@ _ACKED = const(3)
 _DATAGRAM = const(1280)  # bytes; the largest of Linkkit's, and a block of 1024 with its options
 _REQUEST = const(640)
 _MAX_RETRANSMIT = const(4)
-_SEPARATE_MS = const(30000)
 _HANDSHAKE_MS = const(30000)
 _EMPTY = const(0)
+_HEAD = const(4)  # bytes of an empty message
 _ETIMEDOUT = const(110)
 _ECONNRESET = const(104)
 
@@ -41,6 +41,7 @@ class Link:
     """server: (host, port). secure: DTLS. ca: the CA certificate for it."""
 
     ack_timeout_ms = 2000  # the RFC's ACK_TIMEOUT
+    separate_ms = 30000  # how long an answer may come after its acknowledgement
     sent = received = 0  # datagrams of all links
 
     def __init__(self, server, secure, ca):
@@ -52,7 +53,7 @@ class Link:
         self._sock = self._stream = None
         self._state = _IDLE
         self._buf = bytearray(_DATAGRAM + 1)
-        self._reply = Writer(4)
+        self._reply = Writer(_HEAD)
         self.view = memoryview(self._buf)
         self.request = Writer(_REQUEST)
         self.message = Reader(self._buf)
@@ -185,7 +186,7 @@ class Link:
             return NOTHING
         kind = message.kind
         if kind == RST or message.code == _EMPTY:
-            return self._control(kind)
+            return self._control(kind) if message.code == _EMPTY and n == _HEAD else NOTHING
         if not 64 <= message.code < 192:
             return self._reject(kind)  # a request, or a class that is reserved
         if kind == CON and self._seen.has(message.mid):
@@ -223,7 +224,7 @@ class Link:
             if kind == RST:
                 raise OSError(_ECONNRESET)
             self._state = _ACKED
-            self._until = time.ticks_add(time.ticks_ms(), _SEPARATE_MS)
+            self._until = time.ticks_add(time.ticks_ms(), self.separate_ms)
         return NOTHING
 
     def _matches(self, message):

@@ -101,5 +101,6 @@ def channel(server, identity, secure=False, ca="", poll_s=300, version="1.0.0"):
 options = json.loads(sys.stdin.readline())
 if options.pop("no_dtls", False):
     sys.modules["tls"] = type("tls", (), {"PROTOCOL_TLS_CLIENT": 0})  # as on a chip whose TLS has no DTLS
-coap_link.Link.ack_timeout_ms = options.pop("ack_ms", 100)
+coap_link.Link.ack_timeout_ms = options.pop("ack_ms", 1000)
+coap_link.Link.separate_ms = options.pop("separate_ms", 30000)
 {"fetch": fetch, "channel": channel}[options.pop("do")](**options)

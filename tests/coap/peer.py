@@ -60,11 +60,13 @@ class Peer:
         self._thread.start()
 
     def _run(self):
-        while self._open:
+        while True:
             try:
                 data, self.board = self.socket.recvfrom(2048)
-            except OSError:
-                continue
+            except TimeoutError:
+                if self._open:
+                    continue
+                return  # all that was sent before the end has been heard
             request = Message.decode(data, remote=None)
             self.requests.append(request)
             for datagram in self._answer(request) or ():
@@ -82,14 +84,14 @@ class Peer:
 
     def __exit__(self, *exc):
         self._open = False
-        self._thread.join(2)
+        self._thread.join(10)
         self.socket.close()
 
 
 def start(**options):
     """device.py on MicroPython, told what to do."""
     process = subprocess.Popen(
-        [MICROPYTHON, DEVICE], env={"MICROPYPATH": str(REPO)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [MICROPYTHON, "-X", "heapsize=64M", DEVICE], env={"MICROPYPATH": str(REPO)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     process.stdin.write(json.dumps(options) + "\n")
@@ -123,7 +125,7 @@ class Channel:
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
-    def expect(self, name, seconds=5):
+    def expect(self, name, seconds=30):
         """The next fact with this name."""
         end = time.monotonic() + seconds
         while True:
@@ -134,7 +136,7 @@ class Channel:
             if name in fact:
                 return fact
 
-    def expect_log(self, words, seconds=5):
+    def expect_log(self, words, seconds=30):
         until(lambda: any(words in line for line in self.log), seconds)
 
     def __enter__(self):
@@ -145,7 +147,7 @@ class Channel:
         self._process.wait()
 
 
-def until(condition, seconds=5):
+def until(condition, seconds=30):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -157,7 +157,7 @@ def test_poll_has_jitter(server):
     seen = []
     server.request = lambda request: seen.append(time.monotonic()) or raw(codes.CONTENT, request)
     with Peer(server) as peer, Channel(peer.port, poll_s=1):
-        until(lambda: len(seen) == 6, 10)
+        until(lambda: len(seen) == 6)
     gaps = [after - before for before, after in itertools.pairwise(seen)]
     assert all(0.8 < gap < 1.3 for gap in gaps) and max(gaps) - min(gaps) > 0.01
 
@@ -188,7 +188,7 @@ def test_token_option_is_the_sdks_if_the_documented_one_is_refused(server):
         return before(request)
 
     with Peer(answer) as peer, Channel(peer.port):
-        until(lambda: server.observation, 10)
+        until(lambda: server.observation)
     assert used[:2] == [2088, 2088] and set(used[2:]) == {61}
 
 
@@ -198,7 +198,7 @@ def test_login_without_token_is_repeated_later(server, reply):
     answer = server.__call__
     with Peer(lambda request: [raw(codes.CONTENT, request, payload=bad.pop())] if bad and request.mtype == CON else answer(request)) as peer:
         with Channel(peer.port) as board:
-            until(lambda: server.observation, 10)
+            until(lambda: server.observation)
     assert len([line for line in board.log if "login refused" in line]) == 2
 
 
@@ -256,8 +256,8 @@ def test_message_that_does_not_fit_is_refused_and_told(server, how):
 
 def test_silent_server_is_tried_again_and_poll_never_blocks(server):
     with Peer(lambda request: None) as peer, Channel(peer.port, ack_ms=10) as board:
-        board.expect_log("no server", 10)
-        until(lambda: len({request.token for request in peer.requests}) >= 2, 10)
+        board.expect_log("no server")
+        until(lambda: len({request.token for request in peer.requests}) >= 2)
         assert not [fact for fact in board.facts.queue if "blocked" in fact]
 
 
@@ -265,7 +265,7 @@ def test_server_that_restarts_is_informed_again(server):
     with Peer(server) as peer, Channel(peer.port, poll_s=1):
         until(lambda: server.observation)
         server.token = None  # it has forgotten
-        until(lambda: len(server.did("inform")) == 2, 10)
+        until(lambda: len(server.did("inform")) == 2)
 
 
 def test_board_without_dtls_refuses_coaps_and_sends_nothing(server):

@@ -5,6 +5,7 @@ network between them and the board."""
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,9 +17,12 @@ import aiocoap
 import aiocoap.resource
 import pytest
 from mpota import pki, ports
+from mpota.coapserver import CoapServer
 from mpota.noise import Noise
+from mpota.running import served_folder
+from mpota.store import Store
 
-from coap.peer import fetch
+from coap.peer import IDENTITY, fetch, until
 from e2e.air import Air
 
 DATA = bytes(i * 13 + i // 253 & 255 for i in range(32768))
@@ -196,26 +200,55 @@ def test_transfer_finishes_on_a_bad_network(rate, judge, aiocoap_server, tmp_pat
         assert passed == ideal
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["coap", "coaps"])
-def test_libcoaps_client_is_served_by_us(tmp_path, certificates, tls):
-    from mpota.coapserver import CoapServer
-    from mpota.running import served_folder
-    from mpota.store import Store
-
-    Store(tmp_path, create=True).close()
+@pytest.fixture
+def ours(tmp_path, certificates):
+    """Our server, which knows one device and one artifact."""
+    store = Store(tmp_path, create=True)
+    store.add_device(IDENTITY[0], IDENTITY[1], IDENTITY[2])
+    store.close()
     served_folder(tmp_path).mkdir()
     (served_folder(tmp_path) / f"{digest(DATA)}.bin").write_bytes(DATA)
     server = CoapServer(tmp_path, "127.0.0.1", None, certificates)
     server.start()
+    yield server
+    server.stop()
+
+
+def coap_client(*words, kind="notls", **options):
+    command = [str(word) for word in (tool(f"coap-client-{kind}"), *words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["coap", "coaps"])
+def test_libcoaps_client_fetches_from_us(ours, tmp_path, certificates, tls):
+    out = tmp_path / "out"
+    uri = f"coap{'s' if tls else ''}://127.0.0.1:{ours.tls_port if tls else ours.port}/{digest(DATA)}.bin"
+    trust = ["-R", certificates.ca] if tls else []
+    client = coap_client("-m", "get", "-b", "512", "-B", "20", "-o", out, *trust, uri, kind="openssl" if tls else "notls")
+    said, _ = client.communicate(timeout=30)
+    assert client.returncode == 0 and out.read_bytes() == DATA, said
+
+
+def test_libcoaps_client_logs_in_and_observes(ours):
+    """Its token is good for its port only, so both of its runs have the same."""
+    base, port = f"coap://127.0.0.1:{ours.port}", ports.probe_udp("127.0.0.1")
+    pk, dn, _ = IDENTITY
+    login = {"productKey": pk, "deviceName": dn, "clientId": f"{pk}.{dn}", "sign": "da206634180ecd85cd501381272664ac"}
+    said, _ = coap_client("-p", port, "-m", "post", "-t", "50", "-e", json.dumps(login), f"{base}/auth").communicate(timeout=30)
+    token = json.loads(said[said.index("{") :])["token"]
+    upgrade = f"/topic/ota/device/upgrade/{pk}/{dn}"
+    client = coap_client("-p", port, "-s", "60", "-w", "-O", f"2088,{token}", base + upgrade, bufsize=1)
     try:
-        out = tmp_path / "out"
-        command = [tool(f"coap-client-{'openssl' if tls else 'notls'}"), "-m", "get", "-b", "512", "-B", "10", "-o", out]
-        command += ["-R", certificates.ca] if tls else []
-        command += [f"coap{'s' if tls else ''}://127.0.0.1:{server.tls_port if tls else server.port}/{digest(DATA)}.bin"]
-        subprocess.run([str(word) for word in command], check=True, timeout=30, capture_output=True)
-        assert out.read_bytes() == DATA
+        until(lambda: ours.observers == 1)
+        for n in range(3):
+            ours.push(upgrade.removeprefix("/topic"), b"notice %d" % n)
+        heard = ""
+        while "notice 2" not in heard:
+            heard += client.stdout.readline()
     finally:
-        server.stop()
+        client.kill()
+        client.communicate()
+    assert [f"notice {n}" in heard for n in range(3)] == [True] * 3
 
 
 def test_no_library_of_ours_answers_for_a_judge():

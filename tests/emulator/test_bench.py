@@ -21,7 +21,7 @@ def counted(tmp_path, second_boot, confirmed, size):
     if confirmed:
         trailer = otacore.mark("C", number=1, tail=struct.pack("<IH", 7, 0)) * 2 + otacore.mark("Y") * 2
     parts = {0: second_boot, SLOT_A: image(esp8266.pack(entry, segments)), SLOT_A + TRAILER: trailer}
-    with Board(tmp_path, parts, icount=True) as board:
+    with Board(tmp_path, parts, icount="shift=0,sleep=off") as board:
         return int(board.port.expect(r"entered at (\d+)\r", timeout=60).group(1)) * PER_COUNT - CONSOLE_WINDOW
 
 

@@ -175,7 +175,7 @@ def test_image_then_patch_then_every_later_start(firmware, new_lamp):
 @pytest.fixture(scope="module")
 def given_up(firmware, lasting_lamp):
     """Boards that are sent an image that does not work, all at the same time: watchdogs take their time."""
-    lamps = {mood: lasting_lamp(watchdog_ms=2000).join() for mood in (HANGS, CRASHES, STARVES)}
+    lamps = {mood: lasting_lamp(watchdog_ms=6000).join() for mood in (HANGS, CRASHES, STARVES)}
     for mood, lamp in lamps.items():
         lamp.push(firmware.image(f"1.1.{mood}"))
     return lamps

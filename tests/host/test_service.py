@@ -166,3 +166,27 @@ def test_product_has_one_secret(store):
     store.add_device("q", "dev", "ds", "ps")
     store.add_device("q", "dev2", product_secret="ps")
     assert (store.product_secret("q"), store.device("q", "dev").secret) == ("ps", "ds")
+
+
+@pytest.fixture
+def forgiving(store):
+    """As in a server that lies itself (`mpota serve --chaos`)."""
+    return Service(store, lambda artifact, scheme: "https://host/x", forgiving=True)
+
+
+@pytest.mark.parametrize("desc", ["1025 digestsign is wrong", "1050 digest differs", "1043 connection lost too often"])
+def test_no_refusal_is_final_to_a_server_that_lies_itself(store, forgiving, desc):
+    publish(store, "1.1.0")
+    inform(forgiving, "1.0.0")
+    for n in range(1, 6):
+        progress(forgiving, -1, desc, NOW + 10 * n)
+        assert forgiving.poll(NOW + 10 * n + 1)[0] == []
+        assert versions(forgiving.poll(NOW + 10 * n + 2)[0]) == ["1.1.0"]
+    assert store.latest(PK, DN).patches
+
+
+def test_image_that_did_not_work_stays_a_failure_even_there(store, forgiving):
+    publish(store, "1.1.0")
+    inform(forgiving, "1.0.0")
+    progress(forgiving, -1, "1090 not confirmed in its trials")
+    assert store.latest(PK, DN).state == "failed" and forgiving.poll(NOW + 100)[0] == []

@@ -44,6 +44,7 @@ class Board:
     chip: str
     flash_size: int
     sector: int
+    block: int  # the largest erase
     slots: tuple  # two Areas
     header_size: int
     vendor: str | None
@@ -115,6 +116,7 @@ def _board(path, name, facts):
         chip=chip.get("name", ""),
         flash_size=_number(path, flash, "flash.size"),
         sector=_number(path, flash, "flash.sector"),
+        block=_number(path, flash, "flash.block") if "block" in flash else _number(path, flash, "flash.sector"),
         slots=tuple(_area(path, slots, slot, "slots.") for slot in "ab"),
         header_size=image.get("header_size", HEADER_SIZE),
         vendor=image.get("vendor"),

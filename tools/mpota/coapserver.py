@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 import threading
 import time
 
@@ -39,12 +40,14 @@ def block(data, option):
 
 
 class Site:
-    """What lies where. `tokens` are the logins; `ask(topic, payload)` gives, in time, the service's answer."""
+    """What lies where. `tokens` are the logins; `ask(topic, payload)` gives, in time, the service's answer; `artifact_of(pk, dn)`
+    the file that a device is to fetch; `fault` is what becomes of a block."""
 
-    def __init__(self, folder, tokens, ask, artifact_of):
+    def __init__(self, folder, tokens, ask, artifact_of, fault):
         self._folder, self._tokens, self._ask, self._artifact_of = running.served_folder(folder), tokens, ask, artifact_of
+        self._fault = fault
         self._numbers = itertools.count(1)  # of notifications: over all, so that they grow for everybody
-        self._watchers, self._kept = {}, {}
+        self.watchers, self._kept = {}, {}
 
     async def render_to_pipe(self, pipe):
         """aiocoap's: answers a request."""
@@ -68,7 +71,7 @@ class Site:
         _, _, _, kind, pk, dn = topic.split("/")
         if kind != "upgrade":
             return
-        watcher = self._watchers.get((pk, dn))
+        watcher = self.watchers.get((pk, dn))
         if watcher:
             watcher.put_nowait(payload)
         else:
@@ -110,7 +113,7 @@ class Site:
         if not observes:
             pipe.add_response(self._notice(self._take(device)), is_last=True)
             return
-        queue = self._watchers[device] = asyncio.Queue()
+        queue = self.watchers[device] = asyncio.Queue()
         try:
             payload = self._take(device)
             while True:
@@ -119,8 +122,8 @@ class Site:
                 pipe.add_response(notice, is_last=False)
                 payload = await queue.get()
         finally:
-            if self._watchers.get(device) is queue:
-                del self._watchers[device]
+            if self.watchers.get(device) is queue:
+                del self.watchers[device]
 
     def _take(self, device):
         payload, at = self._kept.pop(device, (b"", 0))
@@ -141,7 +144,7 @@ class Site:
         response = aiocoap.Message(code=codes.CONTENT, payload=found[0], content_format=OCTETS, etag=bytes.fromhex(name[:16]))
         response.opt.block2 = found[1]
         response.opt.size2 = len(data)
-        return response
+        return self._fault(response)
 
 
 def _endpoint(request):
@@ -149,10 +152,11 @@ def _endpoint(request):
 
 
 class CoapServer:
-    """Runs the site and its two ports in a thread. `ask(topic, payload)` is called there; it gives a concurrent Future."""
+    """Runs the site and its two ports in a thread. `ask(topic, payload)` is called there; it gives a concurrent Future.
+    chaos: makes faults, or None."""
 
-    def __init__(self, folder, bind, ask, certificates, wanted=(0, 0), noise=None):
-        self._folder, self._ask, self._certificates, self._noise = folder, ask, certificates, noise
+    def __init__(self, folder, bind, ask, certificates, wanted=(0, 0), chaos=None):
+        self._folder, self._ask, self._certificates, self._chaos = folder, ask, certificates, chaos
         self._sockets = [ports.listen_udp(bind, port) for port in wanted]
         self.port, self.tls_port = (sock.getsockname()[1] for sock in self._sockets)
         self._loop = asyncio.new_event_loop()
@@ -168,6 +172,11 @@ class CoapServer:
     def push(self, topic, payload):
         """Tells a device that observes. From any thread."""
         self._loop.call_soon_threadsafe(self._site.push, topic, payload)
+
+    @property
+    def observers(self):
+        """How many devices would hear a push now."""
+        return len(self._site.watchers)
 
     def stop(self):
         """Ends the thread and closes the ports."""
@@ -187,15 +196,21 @@ class CoapServer:
     async def _serve(self):
         self._end = asyncio.Event()
         store = Store(self._folder)  # of this thread
-        self._site = Site(self._folder, Tokens(lambda pk, dn: _secret(store, pk, dn)), self._wait, lambda pk, dn: _target(store, pk, dn))
+        tokens = Tokens(lambda pk, dn: _secret(store, pk, dn))
+        fault = self._chaos.block if self._chaos else lambda response: response
+        self._site = Site(self._folder, tokens, self._wait, lambda pk, dn: _target(store, pk, dn), fault)
         inner = ports.probe_udp("127.0.0.1")
         context = await aiocoap.Context.create_server_context(
             self._site, bind=("127.0.0.1", inner), transports=["simplesocketserver"]
         )
+        context.log.setLevel(logging.ERROR)  # what a peer does wrong is not worth a line
         tls = dtls_context(self._certificates)
-        makers = (Plain, lambda to_server, to_peer: Dtls(tls, to_server, to_peer))
+        makers = (
+            lambda to_server, to_peer: Plain(_only_coap(to_server), to_peer),
+            lambda to_server, to_peer: Dtls(tls, _only_coap(to_server), to_peer),
+        )
         fronts = [
-            await Front.open(sock, ("127.0.0.1", inner), make, self._noise)
+            await Front.open(sock, ("127.0.0.1", inner), make, self._chaos and self._chaos.noise)
             for sock, make in zip(self._sockets, makers, strict=True)
         ]
         self._ready.set()
@@ -208,6 +223,20 @@ class CoapServer:
 
     async def _wait(self, topic, payload):
         return await asyncio.wrap_future(self._ask(topic, payload))
+
+
+def _only_coap(on):
+    """aiocoap meets what it cannot read with exceptions of all kinds, each of which ends as a traceback in the server's log."""
+
+    def passed(datagram):
+        try:
+            kind = aiocoap.Message.decode(datagram).code.class_
+        except Exception:
+            return
+        if kind in (0, 2, 4, 5):
+            on(datagram)
+
+    return passed
 
 
 def _secret(store, pk, dn):

@@ -45,7 +45,7 @@ class Settings:
     cut_kind: int = 0
     cut_seed: int = 0
     state: Path | None = None
-    icount: bool = False
+    icount: str = ""  # QEMU's option: exact counts, at some speed
     host_forward: tuple[str, ...] = field(default=())
 
 
@@ -235,8 +235,7 @@ class Emulator:
         word_only = self.settings.rom.with_name("wordonly.so")
         if word_only.exists():
             command += ["-plugin", f"file={word_only}"]
-        # sleep=off: without it the clock also runs with the host's, and counts differ from run to run.
-        return command + (["-icount", "shift=0,sleep=off"] if self.settings.icount else [])
+        return command + (["-icount", self.settings.icount] if self.settings.icount else [])
 
     def _read_qmp(self) -> dict:
         assert self._qmp is not None

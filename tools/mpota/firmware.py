@@ -109,6 +109,7 @@ def _constants(board, trust, ids, options):
 BOARD = {board.name!r}
 FLASH_SIZE = {board.flash_size}
 SECTOR = {board.sector}
+BLOCK = {board.block}
 SLOTS = {tuple((slot.offset, slot.size) for slot in board.slots)!r}
 PARAMETERS = {board.parameters.offset}
 VENDOR_ID = {ids[0]!r}

@@ -23,7 +23,7 @@ class Noise:
         if happens["drop"]:
             return
         if happens["corrupt"] and data:
-            data = self.damage(data)
+            data = damage(data, self._random)
         if happens["duplicate"]:
             self._later(on, data)
         if happens["delay"]:
@@ -31,11 +31,12 @@ class Noise:
         else:
             on(data)
 
-    def damage(self, data):
-        """The same bytes but one."""
-        data = bytearray(data)
-        data[self._random.randrange(len(data))] ^= self._random.randrange(1, 256)
-        return bytes(data)
-
     def _later(self, on, data):
         asyncio.get_running_loop().call_later(self._random.uniform(0.001, self._delay_s), on, data)
+
+
+def damage(data, chance):
+    """The same bytes but one. chance: a random.Random."""
+    data = bytearray(data)
+    data[chance.randrange(len(data))] ^= chance.randrange(1, 256)
+    return bytes(data)

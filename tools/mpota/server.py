@@ -86,8 +86,7 @@ class Server:
         stack.callback(self._broker.stop)
         self._devices = self._store.devices()
         self._broker.start(self._devices, wanted.mqtt, wanted.mqtts)
-        noise = self._chaos.noise if self._chaos else None
-        self._coap = CoapServer(self.folder, self._bind, self._ask, certificates, (wanted.coap, wanted.coaps), noise)
+        self._coap = CoapServer(self.folder, self._bind, self._ask, certificates, (wanted.coap, wanted.coaps), self._chaos)
         stack.callback(self._coap.stop)
         http.start()
         https.start()

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from mpota import messages, rules
+from mpota import codes, messages, rules
 from mpota.codes import text
 
 FORGIVEN_S = 2
@@ -81,8 +81,8 @@ class Service:
             return [], [Event(name, "reports progress of no known update")]
         events = [Event(name, f"{message.step}" + (f" {text(message.desc)}" if message.desc else ""))]
         after = rules.reported(update, message.step, message.desc, now)
-        if self._forgiving and after.state == rules.FAILED and update.state in rules.OPEN:
-            after = replace(update, state=rules.WAITING, desc=after.desc, silent=0, restarts=0, due=now + FORGIVEN_S)
+        if self._forgiving and message.step < 0:
+            after = _forgiven(update, after, now)
         return [], events + self._keep(update, after)
 
     def _push(self, update, now, reply=None):
@@ -113,6 +113,13 @@ class Service:
         """Milliseconds, as the cloud numbers its messages, and never the same twice."""
         self._last_id = max(self._last_id + 1, int(now * 1000))
         return self._last_id
+
+
+def _forgiven(before, after, now):
+    """No refusal ends anything, neither the update nor its patch; only an image that did not work does."""
+    if before.state not in rules.OPEN or codes.find(after.desc) in codes.WENT_BACK | codes.LATER:
+        return after
+    return replace(before, state=rules.WAITING, step=after.step, desc=after.desc, silent=0, restarts=0, due=now + FORGIVEN_S)
 
 
 def _kind(artifact):

@@ -110,8 +110,10 @@ class Session:
 
     def feed(self, datagram):
         """Takes a datagram; delivers what it holds. What is no DTLS is dropped."""
-        self.connection.bio_write(datagram)
+        if not datagram:
+            return
         with contextlib.suppress(SSL.WantReadError, SSL.ZeroReturnError, SSL.Error):
+            self.connection.bio_write(datagram)
             if self.listening:
                 self.connection.DTLSv1_listen()
                 self.listening = False

@@ -2,13 +2,18 @@
 // SPDX-License-Identifier: MIT
 #include "port.h"
 
+#include "boards/esp8266/silicon/erase.h"
+
 struct flashchip { uint32_t id, chip_size; };
 extern struct flashchip *flashchip; // the ROM's
 
 uint32_t flash_id, flash_size;
 
+static uint32_t since;
+
 static IRAM uint32_t cache_off(void) {
     uint32_t state = irq_lock();
+    since = ccount();
     Cache_Read_Disable();
     return state;
 }
@@ -16,6 +21,7 @@ static IRAM uint32_t cache_off(void) {
 static IRAM void cache_on(uint32_t state) {
     uint32_t bank = handover.offset / BOARD_WINDOW_SIZE;
     Cache_Read_Enable(bank & 1, (uint8_t)(bank >> 1), 1);
+    port_spent.flash += ccount() - since;
     irq_unlock(state);
 }
 
@@ -45,6 +51,13 @@ IRAM int flash_write(uint32_t offset, const void *buf, uint32_t n) {
 IRAM int flash_erase(uint32_t sector) {
     uint32_t state = cache_off();
     int result = SPIEraseSector(sector);
+    cache_on(state);
+    return result;
+}
+
+IRAM int mpota_erase_block(uint32_t block) {
+    uint32_t state = cache_off();
+    int result = SPIEraseBlock(block);
     cache_on(state);
     return result;
 }

@@ -81,10 +81,14 @@ void port_poll(void) {
 void port_wait(void) {
     uint32_t state = irq_lock();
     if (!uart_has_input() && MP_STATE_VM(sched_state) != MP_SCHED_PENDING) {
+        uint32_t start = ccount();
         __asm__ volatile ("waiti 0" ::: "memory");
+        port_spent.waiting += ccount() - start;
     }
     irq_unlock(state);
 }
+
+struct spent port_spent;
 
 uint32_t port_irq_lock(void) {
     return irq_lock();

@@ -24,9 +24,22 @@ static mp_obj_t heap_peak(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(heap_peak_obj, heap_peak);
 
+// spent() -> (all, asleep, in flash functions): microseconds since power on; with -icount shift=0 thousands of instructions.
+static mp_obj_t spent(void) {
+    uint32_t per_us = BOARD_HZ / 1000000;
+    mp_obj_t items[] = {
+        mp_obj_new_int_from_ull(time_us()),
+        mp_obj_new_int_from_ull(port_spent.waiting / per_us),
+        mp_obj_new_int_from_ull(port_spent.flash / per_us),
+    };
+    return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(spent_obj, spent);
+
 static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__emulator) },
     { MP_ROM_QSTR(MP_QSTR_heap_peak), MP_ROM_PTR(&heap_peak_obj) },
+    { MP_ROM_QSTR(MP_QSTR_spent), MP_ROM_PTR(&spent_obj) },
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);
 

@@ -18,6 +18,7 @@
 int SPIRead(uint32_t address, void *dst, uint32_t n);
 int SPIWrite(uint32_t address, const uint32_t *src, uint32_t n);
 int SPIEraseSector(uint32_t sector);
+int SPIEraseBlock(uint32_t block);
 int SPIUnlock(void);
 int SPIParamCfg(uint32_t id, uint32_t chip_size, uint32_t block, uint32_t sector, uint32_t page, uint32_t mask);
 void Cache_Read_Enable(uint8_t odd, uint8_t mb, uint8_t size);
@@ -44,6 +45,12 @@ void reset_start(void);
 void system_restart(enum reset_cause cause) __attribute__((noreturn));
 
 void port_collected(void);
+
+// For measurements, in counts of the clock: asleep, and inside the ROM's flash functions, which here model a chip.
+struct spent {
+    uint64_t waiting, flash;
+};
+extern struct spent port_spent;
 
 extern bool watchdog_by_hand; // machine.WDT() exists: only its feed() counts
 void watchdog_start(void);

@@ -1,35 +1,61 @@
-"""Measures an update on the emulated ESP8266 from inside: the heap's highest live use, step by step. A collection goes
-before every allocation, so nothing dead is counted."""
+"""Measures updates on the emulated ESP8266 from inside. With an even minor version: the heap's highest live use beyond what the
+prompt takes; a collection goes before every allocation, so that nothing dead is counted. With an odd one: what the processor did."""
 
 # SPDX-License-Identifier: MIT
 import gc
 
 import _emulator
 
-gc.collect()
-_emulator.heap_peak()
-gc.collect()
-base = _emulator.heap_peak()
-gc.threshold(1)
 
+def alive():
+    gc.collect()
+    _emulator.heap_peak()
+    gc.collect()
+    return _emulator.heap_peak()
+
+
+base = alive()
 import ota_config
 
+import ota.service
 from ota.hal.esp8266 import Board
+
+prompt = alive()
 from ota.shell import Shell
 
+board = Board()
+shell = Shell(board, ota_config, echo=True)
+prompt = alive() - prompt
+reset = board.reset
+begun = None
 
-def told(what):
-    print("bench: heap", what, _emulator.heap_peak() - base)
+
+def heap(what):
+    print("bench: heap", what, _emulator.heap_peak() - base - prompt)
 
 
-shell = Shell(Board(), ota_config, echo=True)
+def tell_and_reset():
+    if timing():
+        print("bench: spent", *[now - before for now, before in zip(_emulator.spent(), begun)])
+    else:
+        heap("updating")
+    reset()
+
+
+def timing():
+    return int(shell.service.ota_ver.split(".")[1]) & 1
+
+
+board.reset = tell_and_reset
+print("bench: base", base, "prompt", prompt)
 shell.start()
-told("start")
-updating = False
-steps = 0
 while True:
-    busy = shell.poll()
-    steps += 1
-    if busy != updating or steps % 200 == 0:
-        told("update" if updating else "idle")
-        updating = busy
+    shell.poll()
+    if not shell.service:
+        continue
+    if not timing():
+        gc.threshold(1)
+    if shell.service.updating and not begun:
+        if not timing():
+            heap("notified")
+        begun = _emulator.spent()

@@ -9,7 +9,7 @@ from ota.hal.flash import Flash
 from ota.slot import Slot
 from ota.transport import mqtt, net
 
-from ramflash import SECTOR, RamFlash
+from ramflash import BLOCK, SECTOR, RamFlash
 
 ROOT = os.getenv("MPOTA_ROOT")
 SLOT = 16 * SECTOR
@@ -115,7 +115,8 @@ class Reset(Exception):
 
 
 class Board:
-    """Two slots of 64 KiB and a parameter area in a RAM flash, the running image in slot A, confirmed unless told otherwise."""
+    """Two slots of 64 KiB and a parameter area in a RAM flash, the running image in slot A, confirmed unless told otherwise.
+    blocks: the flash has a larger erase, too."""
 
     has_tls = True
     patch_state = 16384
@@ -123,11 +124,11 @@ class Board:
     slots = ((0, SLOT), (SLOT, SLOT))
     parameters = 2 * SLOT
 
-    def __init__(self, confirmed=True):
+    def __init__(self, confirmed=True, blocks=False):
         size = self.parameters + 2 * SECTOR
         self.chip = RamFlash(size // SECTOR)
         self.chip.put(0, image("running"))
-        self.flash = Flash(self.chip, size, SECTOR)
+        self.flash = Flash(self.chip, size, SECTOR, BLOCK, self.chip.erase_block if blocks else None)
         self.fed = 0
         self.joined = None
         if confirmed:

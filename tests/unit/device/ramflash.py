@@ -6,6 +6,7 @@ loses power in the middle of that operation; a sector or place can be bad. Alloc
 
 # SPDX-License-Identifier: MIT
 SECTOR = 4096
+BLOCK = 4 * SECTOR  # what erase_block erases; a chip has 64 KiB
 
 
 class Cut(Exception):
@@ -16,6 +17,7 @@ class RamFlash:
     def __init__(self, sectors):
         self.cells = bytearray(b"\xff" * (sectors * SECTOR))
         self.erased = [0] * sectors
+        self.blocks = 0
         self.operations = 0
         self.cut_at = 0
         self.bad_places = ()
@@ -54,10 +56,20 @@ class RamFlash:
         assert 0 <= sector < len(self.erased)
         if self.broken:
             raise OSError(5, "EIO")
+        self._erase(sector, 1)
+
+    def erase_block(self, block):
+        assert 0 <= block < len(self.erased) * SECTOR // BLOCK
+        self.blocks += 1
+        self._erase(block * BLOCK // SECTOR, BLOCK // SECTOR)
+
+    def _erase(self, first, sectors):
         torn = self._begin()
-        self.erased[sector] += 1
-        start = sector * SECTOR
-        for i in range(start, start + (SECTOR // 2 if torn else SECTOR)):
+        for sector in range(first, first + sectors):
+            self.erased[sector] += 1
+        start = first * SECTOR
+        n = sectors * SECTOR
+        for i in range(start, start + (n // 2 if torn else n)):
             self.cells[i] = 0xFF
         self._end(torn)
 

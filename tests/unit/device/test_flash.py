@@ -4,7 +4,7 @@
 from ota.hal.flash import Flash
 
 from fakes import code_of
-from ramflash import SECTOR, RamFlash
+from ramflash import BLOCK, SECTOR, RamFlash
 
 E_FLASH = 1060
 
@@ -22,6 +22,15 @@ def test_what_was_written_is_read_and_erased():
     flash.erase(0, 2 * SECTOR)
     flash.read(SECTOR, buf)
     assert buf == b"\xff" * 16
+
+
+def test_blocks_are_erased_where_a_range_holds_all_of_them():
+    chip = RamFlash(16)
+    flash = Flash(chip, 16 * SECTOR, SECTOR, BLOCK, chip.erase_block)
+    flash.erase(2 * SECTOR, 11 * SECTOR)
+    assert chip.erased == [0] * 2 + [1] * 11 + [0] * 3
+    assert (chip.blocks, chip.operations) == (2, 2 + 2 + 1)
+    assert flash.block == BLOCK and Flash(chip, 16 * SECTOR, SECTOR).block == SECTOR
 
 
 def test_offsets_out_of_range_or_unaligned_are_refused():

@@ -126,8 +126,9 @@ def test_marks_and_sectors_are_written_without_allocating():
     micropython.heap_lock()
     try:
         for i in range(1, 9):
+            slot.aim(SLOT, SLOT + SECTOR + 100)
             slot.write_sector(SLOT, SECTOR)
-            slot.write_sector(SLOT, 100)
+            slot.write_sector(SLOT + SECTOR, 100)
             slot.read_sector(SLOT)
             slot.step(i * SECTOR)
     finally:

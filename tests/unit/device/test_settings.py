@@ -57,5 +57,6 @@ def test_updates_do_not_touch_what_is_kept():
     settings.keep_secret(board, "a1", "d", "own")
     slot = board.slot(1)
     slot.begin(0, 60000, b"digest")
-    slot.write_sector(board.slots[1][0], 4096)
+    slot.aim(slot.offset, slot.offset + 4096)
+    slot.write_sector(slot.offset, 4096)
     assert settings.secret(board, "a1", "d") == "own"

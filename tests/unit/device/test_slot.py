@@ -181,6 +181,7 @@ def test_sector_is_erased_written_and_the_rest_left_blank():
     board.chip.put(SLOT, bytes(SECTOR))
     for i in range(SECTOR):
         slot.buf[i] = i & 0x7F
+    slot.aim(SLOT, SLOT + 5)
     slot.write_sector(SLOT, 5)
     assert board.chip.get(SLOT, SECTOR) == b"\0\1\2\3\4" + b"\xff" * (SECTOR - 5)
     slot.read_sector(SLOT)

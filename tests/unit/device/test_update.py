@@ -375,14 +375,49 @@ def test_failed_flash_is_told_as_such():
     assert len(bench.source.opened) == 1 and not bench.slot.complete
 
 
+def test_blocks_are_erased_ahead_as_far_as_the_artifact_goes():
+    bench = Bench(board=Board(blocks=True))
+    bench.run()
+    assert bench.is_done()
+    assert bench.board.chip.blocks == 1
+    assert bench.board.chip.erased[16:32] == [1] * 6 + [0] * 9 + [1]  # the last is the trailer
+
+
+def test_resumed_fetch_erases_what_lies_beyond_its_mark_again_and_nothing_before():
+    bench = Bench(board=Board(blocks=True))
+    steps = bench.update().steps()
+    for _ in steps:
+        if bench.slot.progress == 2 * SECTOR:
+            break
+    steps.close()
+    before = bench.board.chip.get(SLOT, 2 * SECTOR)
+    bench = Bench(board=bench.board)
+    bench.run()
+    assert bench.is_done() and before == image("new")[: 2 * SECTOR]
+    assert bench.board.chip.erased[16:22] == [1, 1, 2, 2, 1, 1]
+
+
+def test_patch_is_installed_by_blocks_that_leave_the_patch_alone():
+    bench = patched(board=Board(blocks=True))
+    bench.run()
+    assert is_installed(bench)
+    assert bench.board.chip.blocks == 1
+    assert bench.board.chip.erased[16:32] == [1] * 6 + [0] * 8 + [1, 1]
+
+
 def test_cut_at_every_flash_operation_ends_in_the_same_image():
-    whole = Bench()
+    for blocks in (False, True):
+        cut_everywhere(blocks)
+
+
+def cut_everywhere(blocks):
+    whole = Bench(board=Board(blocks=blocks))
     begun = whole.board.chip.operations
     whole.run()
     total = whole.board.chip.operations - begun
-    assert total > 20
+    assert total > 15
     for k in range(1, total + 1):
-        bench = Bench()
+        bench = Bench(board=Board(blocks=blocks))
         chip = bench.board.chip
         chip.power()
         chip.cut_at = k
