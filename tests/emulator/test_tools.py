@@ -1,7 +1,10 @@
-"""The tools people use, for real: esptool, mpremote, ampy."""
+"""The tools people use, for real: mpota emulate, esptool, mpremote, ampy."""
 
+import contextlib
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,31 @@ def board(tmp_path, second_boot, firmware):
     with Board(tmp_path, {0: second_boot, SLOT_A: firmware}) as board:
         board.port.expect(">>> $")
         yield board
+
+
+def runs(flash):
+    """Whether a QEMU has this flash file."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # a process that has just ended
+            command = path.read_bytes()
+            if command.startswith(b"qemu-system") and bytes(flash) in command:
+                return True
+    return False
+
+
+def test_killed_emulator_leaves_no_board(tmp_path, rom):
+    flash = tmp_path / "lamp.bin"
+    command = [VENV / "mpota", "emulate", "esp8266", flash, "--rom", BUILD / "rom" / "rom.elf"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as emulator:
+        said = dict(emulator.stdout.readline().split(maxsplit=1) for _ in range(2))
+        host, port = said["socket"].strip().removeprefix("socket://").split(":")
+        socket.create_connection((host, int(port))).close()
+        assert runs(flash)
+        emulator.kill()
+    end = time.monotonic() + 60
+    while runs(flash):
+        assert time.monotonic() < end, "the board runs on"
+        time.sleep(0.05)
 
 
 def test_esptool_resets_into_the_loader_writes_and_resets_into_the_program(tmp_path, second_boot, firmware):

@@ -2,18 +2,15 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
-import ctypes
-import functools
 import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpota import linkkit, ports, storage
+from mpota import child, linkkit, ports, storage
 from mpota.errors import ToolError, os_error
 
 SERVICE_USER = "mpota-service"
@@ -21,7 +18,6 @@ START_S = 10
 STOP_S = 5
 _ATTEMPTS = 5  # a free port may be taken by somebody else before mosquitto binds it
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/opt/homebrew/sbin"
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ class Broker:
             with open(self._log, "wb") as log:
                 self._process = subprocess.Popen(
                     [self._mosquitto, "-c", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    preexec_fn=_die_with_parent(), process_group=0,
+                    preexec_fn=child.die_with_parent(), process_group=0,
                 )  # fmt: skip
         except OSError as error:
             raise os_error(error.filename or self._mosquitto, error) from error
@@ -166,13 +162,6 @@ def _rights(devices):
         lines += [f"topic read /ota/device/upgrade/{names}", f"topic readwrite /ota/device/request/{names}"]
         lines += [f"topic readwrite /sys/{names}/#"]  # Linkkit reports other things there
     return "\n".join(lines) + "\n"
-
-
-def _die_with_parent():
-    """What to call between fork and exec so that Linux ends the child even if we are killed."""
-    if sys.platform != "linux":
-        return None
-    return functools.partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _last_line(text):

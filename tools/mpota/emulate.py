@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mpota import child
 from mpota.romloader import RomLoader
 from mpota.serialhub import SerialHub
 
@@ -103,7 +104,10 @@ class Emulator:
         self._hub.set_loader(None)
         self._downloading = False
         with self._server("serial") as serial, self._server("qmp") as qmp:
-            self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self._process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                preexec_fn=child.die_with_parent(),
+            )  # fmt: skip
             try:
                 uart, self._qmp = serial.accept()[0], qmp.accept()[0]
             except TimeoutError:
