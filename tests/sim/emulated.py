@@ -31,9 +31,7 @@ PATIENT_S = 300  # for a machine with other work
 DEVICE = "a1mpotachip", "lamp", "a-device-secret"
 STORIES = {"image": (), "patch": ("--image-key", firmware.IMAGE_KEY, "--base")}  # and what publishing takes
 COMMIT, TRIAL, CONFIRM = "commit", "trial", "confirm"
-TAIL = (COMMIT, DEVICE = "a1mpotachip", "lamp", "a-device-secret"
-STORIES = {"image": (), "patch": ("--image-key", firmware.IMAGE_KEY, "--base")}  # and what publishing takes
-COMMIT, TRIAL, CONFIRM, CONFIRM)  # the last operations of an update: marks CCTYY
+TAIL = (COMMIT, COMMIT, TRIAL, CONFIRM, CONFIRM)  # the last operations of an update: marks CCTYY
 HEAD = 3  # and its first: the trailer's erase and two started marks
 PROGRAM_ALL, ERASE_CUTS = 3, 9  # boards/emulator/nor.h
 
