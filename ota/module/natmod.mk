@@ -1,6 +1,6 @@
 # The patch decoder as a native .mpy: make -f ota/module/natmod.mk ARCH=x64 MPY_DIR=... BUILD=... MOD=out/name, from the top folder.
 # SPDX-License-Identifier: MIT
-SRC = $(addprefix ota/module/,natmod.c modota_args.c modota_patch.c) $(wildcard ota/core/patch*.c)
+SRC = $(addprefix ota/module/,natmod.c modota_args.c modota_patch.c) $(filter-out ota/core/patch_archs_%.c,$(wildcard ota/core/patch*.c))
 OBJ = $(patsubst %.c,$(BUILD)/%.o,$(SRC))
 
 $(BUILD)/ota/module/%.o: CFLAGS += -include ota/module/natmod.h
