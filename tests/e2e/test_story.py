@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+from mpota import keys, patching
 
 from e2e.conftest import wait_until
 from e2e.firmware import BOARD
@@ -235,6 +236,22 @@ def test_patch_of_another_base_is_answered_with_the_image(server, new_lamp, firm
     lamp.expect("confirmed 1.0.0")
     server.push(firmware.image("1.1.0"), lamp, "--image-key", firmware.image_key, "--base", firmware.image("1.0.0"))
     lamp.expect(r"refused: patch was made for another base \(1073\)", PATIENT_S)
+    lamp.expect("confirmed 1.1.0", PATIENT_S)
+    server.wait_event(lamp.name, "1.1.0 updated")
+
+
+def test_patch_that_does_not_decode_is_answered_with_the_image(server, new_lamp, firmware):
+    """Signed as it should be, but damaged before it was: in the server's cache."""
+    images, state_bytes, cache = [firmware.image(version) for version in ("1.0.0", "1.1.0")], 7777, server.folder / "patches"
+    before = set(cache.glob("*"))
+    patching.for_base(cache, *images, keys.load_private(firmware.image_key), state_bytes)
+    (kept,) = set(cache.glob("*")) - before
+    damaged = bytearray(kept.read_bytes())
+    damaged[len(damaged) // 2] ^= 0x40
+    kept.write_bytes(damaged)
+    lamp = new_lamp()
+    server.push(images[1], lamp, "--image-key", firmware.image_key, "--base", images[0], "--state-bytes", state_bytes)
+    lamp.expect(r"refused: .* \((1074|1075|1005)\)", PATIENT_S)
     lamp.expect("confirmed 1.1.0", PATIENT_S)
     server.wait_event(lamp.name, "1.1.0 updated")
 
