@@ -87,7 +87,7 @@ def _channel():
         if type(payload) is not bytes or len(payload) > 1280:
             raise ValueError("a message that was not checked")
 
-    channel = Coap(_IDENTITY, ("peer", 5683), False, None, 1, deliver, lambda: None)
+    channel = Coap(_IDENTITY, ("peer", 5683), (False, None), 1, (deliver, lambda: None))
     channel.inform("1.0.0")
     channel.report(10)
     for _ in range(_STEPS):
