@@ -23,6 +23,7 @@ DIGEST_KEY ?=
 CA ?=
 SERVER ?=
 OUT ?=
+MANIFEST ?=
 BOARD ?=
 export KCONFIG_CONFIG ?= $(CURDIR)/.config
 # Firmware pairs for patches: a folder whose README.md lists them.
@@ -82,7 +83,7 @@ otaapp@linuxhost: setup $(MADE_KEYS) ## build and sign the sample application: V
 	@$(VENV)/mpota image build $(LINUXHOST)/micropython/firmware $(IMG) --board linuxhost $(IMAGE_OPTIONS)
 
 LWIP_DIR ?= $(BUILD)/src/lwip
-FROZEN_FOR_ESP8266 = FROZEN_MANIFEST=$(CURDIR)/boards/esp8266/manifest.py MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) \
+FROZEN_FOR_ESP8266 = FROZEN_MANIFEST=$(or $(MANIFEST),$(CURDIR)/boards/esp8266/manifest.py) MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) \
     MICROPY_MANIFEST_MPOTA_GEN=$(GEN)
 
 .PHONY: otaapp@esp8266 otaapp@esp8266-2m

@@ -39,11 +39,18 @@ static const uint8_t *input(mp_obj_t obj, mp_obj_t n_obj, uint32_t *n) {
     return p;
 }
 
-// Keys are frozen into firmware, and the core is given memory only.
+// Keys and constants are frozen into firmware, and the core is given memory only.
+static const uint8_t *in_ram(mp_obj_t obj, uint32_t *n) {
+    size_t size;
+    const uint8_t *p = bytes_of(obj, &size);
+    *n = (uint32_t)size;
+    return memcpy(m_new(uint8_t, size), p, size);
+}
+
 static struct ota_key key_in_ram(mp_obj_t obj) {
-    size_t n;
-    const uint8_t *der = bytes_of(obj, &n);
-    return (struct ota_key) { .der = memcpy(m_new(uint8_t, n), der, n), .size = (uint32_t)n };
+    struct ota_key key;
+    key.der = in_ram(obj, &key.size);
+    return key;
 }
 
 static mp_obj_t mark(size_t n_args, const mp_obj_t *args) {
@@ -143,11 +150,13 @@ static MP_DEFINE_CONST_FUN_OBJ_1(image_info_obj, image_info);
 
 // rsa_verify(work, key, hash, signature): PKCS#1 v1.5
 static mp_obj_t rsa_verify(size_t n_args, const mp_obj_t *args) {
-    size_t sig_size;
+    uint32_t sig_size;
+    uint8_t hash[32];
     struct ota_key key = key_in_ram(args[1]);
-    const uint8_t *sig = bytes_of(args[3], &sig_size);
+    const uint8_t *sig = in_ram(args[3], &sig_size);
+    memcpy(hash, bytes_exactly(args[2], sizeof(hash)), sizeof(hash));
     return modota_result(ota_rsa_verify(buffer(args[0], sizeof(ota_rsa_work_t), MP_BUFFER_WRITE), NULL, &key, OTA_RSA_PKCS1,
-        bytes_exactly(args[2], 32), sig, (uint32_t)sig_size));
+        hash, sig, sig_size));
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(rsa_verify_obj, 4, 4, rsa_verify);
 

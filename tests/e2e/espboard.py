@@ -50,6 +50,17 @@ class EspBoard(Console):
         emulate.blank(self.flash, self._size, parts)
         return self
 
+    def expect(self, pattern, timeout_s=30):
+        """As any board's, and it is told at once if the machine has stopped."""
+        end = time.monotonic() + timeout_s
+        while True:
+            self.machine.check()
+            try:
+                return super().expect(pattern, 1)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+
     def type(self, line):
         """Types one line at the prompt."""
         self._socket.sendall(line.encode() + b"\r")

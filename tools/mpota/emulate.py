@@ -151,6 +151,12 @@ class Emulator:
             self._qmp = None
         return status, said.decode(errors="replace").strip()
 
+    def check(self) -> None:
+        """EmulatorError if the machine has stopped itself."""
+        if self._process is not None and self._process.poll() is not None:
+            status, words = self.wait(1)
+            raise EmulatorError(f"stopped with status {status}: {words}")
+
     def reset(self) -> None:
         """The reset button."""
         self._reset(False)

@@ -35,27 +35,25 @@ def heap(what):
 
 
 def tell_and_reset():
-    if timing():
+    if timing:
         print("bench: spent", *[now - before for now, before in zip(_emulator.spent(), begun)])
     else:
         heap("updating")
     reset()
 
 
-def timing():
-    return int(shell.service.ota_ver.split(".")[1]) & 1
-
-
 board.reset = tell_and_reset
 print("bench: base", base, "prompt", prompt)
 shell.start()
+while not shell.service:
+    shell.poll()
+service = shell.service
+timing = int(service.ota_ver.split(".")[1]) & 1
+if not timing:
+    gc.threshold(1)
 while True:
     shell.poll()
-    if not shell.service:
-        continue
-    if not timing():
-        gc.threshold(1)
-    if shell.service.updating and not begun:
-        if not timing():
+    if begun is None and service.updating:
+        if not timing:
             heap("notified")
         begun = _emulator.spent()

@@ -11,6 +11,11 @@ from ota.transport import mqtt, net
 
 from ramflash import BLOCK, SECTOR, RamFlash
 
+try:
+    from frozen_artifacts import FILES  # where there is no file system for them
+except ImportError:
+    FILES = None
+
 ROOT = os.getenv("MPOTA_ROOT")
 SLOT = 16 * SECTOR
 
@@ -37,6 +42,8 @@ clock = update.time = service.time = net.time = mqtt.time = Clock()
 
 
 def file(name):
+    if FILES:
+        return FILES[name]
     with open(os.getenv("MPOTA_UNIT") + "/" + name, "rb") as f:
         return f.read()
 
