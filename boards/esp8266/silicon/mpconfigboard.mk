@@ -4,4 +4,5 @@ LD_FILES = $(MPOTA_GEN)/slot.ld
 LDFLAGS += -e mpota_start
 MICROPY_VFS_LFS2 ?= 1
 OTA_PLAIN_CFLAGS = -mno-force-l32
+OTA_PATCH_ARCHS = patch_archs_xtensa.c
 CFLAGS += -I$(MPOTA_GEN) -I$(MPOTA_DIR)
