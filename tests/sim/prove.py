@@ -32,9 +32,9 @@ def print_totals(console, totals):
         table.add_row(board, f"{total.operations:,}", f"{total.lives:,}", f"{total.cuts:,}", str(len(total.shapes)),
                       f"{len(total.states):,}", str(len(total.failures)))
     console.print(table)
-    phases = Table("board", *PHASES, title="cuts inside")
-    for board, total in totals.items():
-        phases.add_row(board, *(f"{total.phases.get(phase, 0):,}" for phase in PHASES))
+    phases = Table("cuts inside", *totals)
+    for phase in PHASES:
+        phases.add_row(phase, *(f"{total.phases.get(phase, 0):,}" for total in totals.values()))
     console.print(phases)
 
 

@@ -9,8 +9,8 @@ MICROPY_PY_FFI = 0
 MICROPY_PY_THREAD = 0
 STRIP =
 
-COPT = -O1
-CFLAGS += -g -fsanitize=address -fsanitize-address-use-after-return=never -fno-omit-frame-pointer -Wno-error
+COPT = -O1 -Wno-error
+CFLAGS += -g -fsanitize=address -fsanitize-address-use-after-return=never -fno-omit-frame-pointer
 LDFLAGS_EXTRA += -fsanitize=address,undefined $(LIBFUZZER) -lstdc++
 
 OURS := -fsanitize=undefined -fno-sanitize=function -fno-sanitize-recover=undefined -fsanitize=fuzzer-no-link

@@ -59,6 +59,7 @@ class Life:
         self._chapter.ends = self._ended
         self._chapter.told = ()
         self._until_end()
+        self.oracle.looked_at()
 
     def _cycle(self, polls=_POLLS):
         """One power cycle. True if the chapter's end was reached in it."""
