@@ -152,6 +152,7 @@ bench: setup keys ## sizes of patches beside other engines', instruction counts,
 	@$(BUILD)/venv-bench/bin/python tests/bench/bench_patch.py
 	@$(VENV)/python tests/bench/core.py
 	@$(VENV)/python tests/bench/service.py
+	@$(VENV)/python tests/bench/bench_coap.py
 	@$(VENV)/python tests/bench/esp8266.py
 
 .PHONY: size

@@ -172,7 +172,7 @@ class OtaService:
     def _begin(self, notice):
         if self.accept_cb and not self.accept_cb(notice):
             raise OSError(_E_DECLINED)
-        source = channel.source(self, self._config, notice)
+        source = channel.source(self, self._board, self._config, notice)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
         state = self._board.patch_state

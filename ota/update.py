@@ -6,6 +6,7 @@ slot's trailer.
 """
 
 # SPDX-License-Identifier: MIT
+import gc
 import time
 
 from micropython import const
@@ -73,6 +74,8 @@ class Update:
             slot.begin(self._type, notice.size, notice.digest)
             yield from self._fetch()
             yield from self._authenticate()
+        self._source = None  # its buffers are the decoder's now
+        gc.collect()
         if self._type == PATCH:
             yield from self._install()
         yield
@@ -141,6 +144,7 @@ class Update:
         step 5, verify, too: they are the same bytes."""
         import hashlib
 
+        gc.collect()  # what is found out here stays: not amid the garbage, or it splits the room that the decoder needs
         notice = self.notice
         digest = md5.Md5() if notice.method == "MD5" else hashlib.sha256()
         state, fault = yield from self._read(self._inactive.artifact_offset(), notice.size, digest)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from e2e import firmware as signed
+from e2e.air import Air
 from e2e.espboard import EspBoard
 from e2e.host import BUILD, Server, build_firmware
 from e2e.link import Link
@@ -59,18 +60,19 @@ class Lamp(EspBoard):
         server.add_device(PRODUCT, dn, SECRET)
         self.flash_at_once(self.facts.slots[0])
 
-    def join(self, version="1.0.0"):
+    def join(self, version="1.0.0", scheme="mqtt"):
         """Starts, is told at its prompt whom to speak to, and waits until the image is confirmed, unless it is."""
         self.start()
         self.expect("moods: ")
-        for line in (WIFI, f"ota server 10.0.2.2:{self.server.address['mqtt_port']}", f"OTA_APP {PRODUCT} {self.dn} {SECRET} unused"):
+        broker = f"{scheme}://10.0.2.2:{self.server.address[f'{scheme}_port']}"
+        for line in (WIFI, f"ota server {broker}", f"OTA_APP {PRODUCT} {self.dn} {SECRET} unused"):
             self.type(line)
         if version:
             self.expect(rf"confirmed {re.escape(version)}$", PATIENT_S)
         return self
 
-    def push(self, image, *options, key=signed.DIGEST_KEY):
-        self.server.publish(image, key, self.name, "--url-scheme", "http", *options)
+    def push(self, image, *options, key=signed.DIGEST_KEY, scheme="http"):
+        self.server.publish(image, key, self.name, "--url-scheme", scheme, *options)
 
     def is_updated(self, version):
         self.expect(rf"confirmed {re.escape(version)}$", PATIENT_S)
@@ -111,9 +113,12 @@ class Linked(Server):
         self.start()
         ports = (self.address[name] for name in ("http_port", "mqtt_port"))
         self.http, self.mqtt = (Link(("127.0.0.1", port), (BEHIND, port)) for port in ports)
+        port = self.address["coap_port"]
+        self.coap = Air(("127.0.0.1", port), (BEHIND, port))
         return self
 
     def __exit__(self, *exc):
+        self.coap.close()
         self.http.close()
         self.mqtt.close()
         self.stop()
@@ -296,3 +301,35 @@ def test_two_megabyte_board_is_updated(new_lamp):
     lamp.push(firmware.image("1.1.0"))
     lamp.is_updated("1.1.0")
     assert re.fullmatch("SSP+CCTYY", lamp.marks(firmware.facts.slots[1]))
+
+
+def test_image_then_patch_over_coap_alone(firmware, new_lamp, server):
+    lamp = new_lamp().join(scheme="coap")
+    lamp.type("ota download coap")
+    lamp.type("reboot")
+    lamp.expect("moods: ")
+    lamp.goes_on("1.0.0")
+    before = server.coap.noise.counts["passed"], len(server.http.received)
+    lamp.push(firmware.image("1.1.0"), scheme="coap")
+    lamp.is_updated("1.1.0")
+    blocks = -(-firmware.image("1.1.0").stat().st_size // 1024)
+    assert server.coap.noise.counts["passed"] - before[0] >= 2 * blocks and len(server.http.received) == before[1]
+    new = firmware.image("1.2.0", payload=firmware.payload("otaapp"))
+    lamp.push(new, "--image-key", signed.IMAGE_KEY, "--base", firmware.image("1.1.0"), scheme="coap")
+    assert int(lamp.expect(r"update to 1\.2\.0, (\d+) bytes")[1]) < new.stat().st_size // 10
+    lamp.is_updated("1.2.0")
+
+
+def test_what_needs_tls_is_refused_and_never_downgraded(new_lamp, server):
+    lamp = new_lamp()
+    lamp.start()
+    lamp.expect("moods: ")
+    lamp.type(WIFI)
+    before = server.coap.noise.counts["passed"]
+    lamp.type(f"ota server coaps://10.0.2.2:{server.address['coap_port']}")
+    lamp.type(f"OTA_APP {PRODUCT} {lamp.dn} {SECRET} unused")
+    lamp.expect(r"OTA_APP: this board has no TLS or DTLS for it \(1045\)", PATIENT_S)
+    lamp.type(f"ota server coap://10.0.2.2:{server.address['coap_port']}")
+    lamp.type(f'OTA_APP {PRODUCT} {lamp.dn} "" a-product-secret')
+    lamp.expect(r"OTA_APP: this board has no TLS or DTLS for it \(1045\)", PATIENT_S)
+    assert server.coap.noise.counts["passed"] == before
