@@ -17,9 +17,9 @@ from ota.channel import COAP, MQTT
 from ota.report import Report
 from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256, Rules
 from ota.slot import Slot
-from ota.update import Update
 
 _LAST_DATA_FAULT = const(1011)
+_TURNS = const(15)
 _E_DECLINED = const(1028)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
@@ -56,6 +56,7 @@ class OtaService:
         self._board = board
         self._config = config
         self._transport = self._report = self._update = self._steps = self._inbox = None
+        self._turn = 0
 
     @property
     def in_trial(self):
@@ -95,10 +96,11 @@ class OtaService:
         """One bounded piece of work. Returns True while an update is under way."""
         self._check_inited()
         self._board.feed()
-        self._transport.poll()
+        self._turn = self._turn + 1 & _TURNS
+        if not self._steps or not self._turn:  # to look for a message takes as long as to fetch a part
+            self._transport.poll()
         if self._inbox is not None:
-            payload, self._inbox = self._inbox, None
-            self._notified(payload)
+            self._notified()
         if self._steps:
             self._advance()
         elif self.in_trial and time.ticks_diff(time.ticks_ms(), self._start_ms) > self.trial_timeout_s * 1000:
@@ -160,9 +162,11 @@ class OtaService:
         except OSError as e:
             self._refuse(e.errno)
 
-    def _notified(self, payload):
+    def _notified(self):
         try:
+            payload, self._inbox = self._inbox, None
             notice = message.parse(payload)
+            payload = None  # up to 2 KB that the rules and the fetch can have
             if notice and self._rules.check_idle(notice, self._update and self._update.notice):
                 self._rules.check(notice, self.ota_ver, self._active, self._inactive, self._buf)
                 self._begin(notice)
@@ -172,6 +176,8 @@ class OtaService:
     def _begin(self, notice):
         if self.accept_cb and not self.accept_cb(notice):
             raise OSError(_E_DECLINED)
+        from ota.update import Update
+
         source = channel.source(self, self._board, self._config, notice)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))

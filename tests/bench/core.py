@@ -83,7 +83,15 @@ def lx106(name, flags):
     print(f"LX106  {name}  RSA-2048 verify {count['rsa-pss']:,} (PSS) {count['rsa-pkcs']:,} (PKCS#1), 3072 "
           f"{count['rsa-3072']:,}; SHA-256 {count['sha-64k'] / 65536:.1f}/byte; start of a trial of 120 KB "
           f"{count['trial']:,}, confirmed {count['cold']:,} instructions")
+    if name == "-Os":  # what boards are built with
+        judge("RSA-2048 verify, instructions", max(count["rsa-pss"], count["rsa-pkcs"]), 5_000_000)
+        judge("SHA-256, instructions a byte", round(count["sha-64k"] / 65536, 1), 60)
+        judge("cold boot of a confirmed slot, instructions", count["cold"], 1_000_000)
     return {part: sizes[part] for part in otacore.PARTS}
+
+
+def judge(what, value, budget):
+    print(f"LX106  {what}: {value:,}; budget {budget:,}: {'met' if value <= budget else 'missed'}")
 
 
 def main():
@@ -95,7 +103,8 @@ def main():
     for part in otacore.PARTS:
         print(f"LX106  code {part + '.c':<10} {small[part]:>5} bytes at -Os" +
               (f", {fast[part]} at -O2" if part in FAST else ""))
-    print(f"LX106  code together   {sum(small.values()):>5} bytes at -Os; ota_rsa_work_t {otacore.lib(16).sizes['rsa']} bytes")
+    print(f"LX106  code together   {sum(small.values()):>5} bytes at -Os")
+    judge("RAM of an RSA verification, bytes", otacore.lib(16).sizes["rsa"], 2048)
 
 
 if __name__ == "__main__":
