@@ -155,7 +155,7 @@ class Xtensa:
 
     @staticmethod
     def unit(d, b):
-        return d.phase or (2 if b[0] & 8 else 3)
+        return d.phase or (3 if not b[0] & 8 else 4 if b[2] & 8 else 2)
 
     @staticmethod
     def find(d, b, source):
@@ -202,7 +202,9 @@ class Thumb:
 
     @staticmethod
     def unit(d, b):
-        return 1 if d.address() & 1 or (d.old_pos ^ d.new_pos) & 1 else 2
+        if d.address() & 1 or (d.old_pos ^ d.new_pos) & 1:
+            return 1
+        return 2 if b[1] < 0xE8 <= b[3] else 4
 
     @staticmethod
     def find(d, b, source, low=0x9000):
@@ -463,9 +465,7 @@ class Decoder:
         return sum(self.run >= n for n in (1, 4, 16, 48, 160))
 
     def unit_step(self, b, c):
-        n = min(self.arch.unit(self, b), self.h.new_size - self.new_pos)
-        if self.old_pos <= self.h.old_size:
-            n = min(n, self.h.old_size - self.old_pos)
+        n = min(self.arch.unit(self, b), self.h.new_size - self.new_pos, self.h.old_size - self.old_pos)
         n = next((i for i in range(1, n) if self.inside_site(b, i)), max(n, 1))
         if self.flag(self.f_unit[16 * self.run_class() + c]):
             self.left, self.equal, self.told = n, 1, 0

@@ -4,7 +4,7 @@
 
 enum stage { STAGE_HEADER, STAGE_BASE, STAGE_BODY };
 
-#define FORMAT_VERSION 1u
+#define MAGIC 0x01506du // m, P and the version
 #define SIZE_MAX_BYTES 0x1000000u
 #define PAST_END_MAX 4u // zero bytes that an encoder may leave off
 
@@ -78,7 +78,7 @@ static void take_fields(struct cursor *c, struct ota_patch_info *h) {
     v = take_number(c);
     h->new_size = h->old_size + (v & 1 ? ~(v >> 1) : v >> 1);
     h->base = take_number(c);
-    c->bad |= !cut(c) && (!patch_arch(h->arch) || h->windows > OTA_PATCH_WINDOWS || h->literal_bits > 13 ||
+    c->bad |= !cut(c) && (h->arch >= OTA_PATCH_ARCHS || !patch_archs[h->arch] || h->windows > OTA_PATCH_WINDOWS || h->literal_bits > 13 ||
                           h->region_shift < 5 || h->region_shift > 13 || h->old_size > SIZE_MAX_BYTES || h->new_size > SIZE_MAX_BYTES);
     for (uint32_t i = 0; i < h->windows && !c->bad && !cut(c); i++) {
         take_window(c, &h->window[i]);
@@ -89,10 +89,9 @@ static void take_fields(struct cursor *c, struct ota_patch_info *h) {
 
 // Reads the header if all of it is there. OTA_PATCH_MORE if not.
 static int header(struct patch_state *s) {
-    static const uint8_t magic[3] = {'m', 'P', FORMAT_VERSION};
     struct cursor c = {.p = s->in, .n = s->in_end};
     for (uint32_t i = 0; i < 3; i++) {
-        if (c.n && take(&c) != magic[i]) {
+        if (c.n && take(&c) != (MAGIC >> 8 * i & 255)) {
             return i < 2 ? OTA_E_PATCH_MAGIC : OTA_E_PATCH_HEADER;
         }
     }
@@ -134,14 +133,6 @@ static void refill(struct patch_state *s, struct ota_patch_span *x) {
     s->in_end = (uint8_t)(have + n);
 }
 
-static void drain(struct patch_state *s, struct ota_patch_span *x) {
-    while (s->item_start < s->item_end && x->out_n) {
-        *x->out++ = s->item[s->item_start++];
-        x->out_n--;
-        s->done++;
-    }
-}
-
 static void begin(struct patch_state *s) {
     patch_model_init(s);
     s->stage = STAGE_BODY;
@@ -153,21 +144,27 @@ static void begin(struct patch_state *s) {
     }
 }
 
-// One unit of work: `last` says that no more input will come.
-static int advance(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x, bool last) {
-    if (s->item_start < s->item_end) {
-        drain(s, x);
-        return s->item_start < s->item_end ? OTA_PATCH_FULL : OTA_OK;
+// More input, if the next piece of work might lack it. `last` says that there is no more.
+static int feed(struct patch_state *s, struct ota_patch_span *x, bool last) {
+    uint32_t least = s->stage == STAGE_HEADER ? PATCH_IN_BYTES : PATCH_STEP_BYTES;
+    if (s->in_end - s->in_start >= (int)least) {
+        return OTA_OK;
     }
-    if (x->in_n && (s->stage == STAGE_HEADER || s->in_end - s->in_start < (int)PATCH_STEP_BYTES)) {
+    if (x->in_n) {
         refill(s, x);
     }
-    if (s->stage == STAGE_HEADER) {
-        int r = header(s);
-        return r == OTA_PATCH_MORE && last ? OTA_E_PATCH_SIZE : r;
+    return s->stage == STAGE_HEADER || last || s->in_end - s->in_start >= (int)least ? OTA_OK : OTA_PATCH_MORE;
+}
+
+// One piece of work.
+static int advance(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x, bool last) {
+    int r = feed(s, x, last);
+    if (r) {
+        return r;
     }
-    if (s->in_end - s->in_start < (int)PATCH_STEP_BYTES && !last) {
-        return OTA_PATCH_MORE;
+    if (s->stage == STAGE_HEADER) {
+        r = header(s);
+        return r == OTA_PATCH_MORE && last ? OTA_E_PATCH_SIZE : r;
     }
     if (s->stage == STAGE_BASE) {
         begin(s);
@@ -175,19 +172,25 @@ static int advance(struct patch_state *s, const struct ota_patch_io *io, struct 
     if (s->new_pos == s->info.new_size) {
         return s->in_start < s->in_end || x->in_n ? OTA_E_PATCH_SIZE : OTA_PATCH_MORE;
     }
-    int r = patch_step(s, io);
+    r = patch_step(s, io);
     return r < 0 ? r : s->past_end > PAST_END_MAX ? OTA_E_PATCH_SIZE : OTA_OK;
 }
 
 static int run(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x, bool last) {
-    int r = s->error;
-    while (r == OTA_OK) {
-        r = advance(s, io, x, last);
-    }
-    if (r < 0) {
+    while (!s->error) {
+        for (; s->item_start < s->item_end; x->out_n--) {
+            if (!x->out_n) {
+                return OTA_PATCH_FULL;
+            }
+            *x->out++ = s->item[s->item_start++];
+        }
+        int r = advance(s, io, x, last);
+        if (r > 0) {
+            return r;
+        }
         s->error = r;
     }
-    return r;
+    return s->error;
 }
 
 int ota_patch_push(void *state, const struct ota_patch_io *io, struct ota_patch_span *x) {
@@ -205,5 +208,6 @@ const struct ota_patch_info *ota_patch_get_info(const void *state) {
 }
 
 uint32_t ota_patch_done(const void *state) {
-    return ((const struct patch_state *)state)->done;
+    const struct patch_state *s = state;
+    return s->new_pos - (uint32_t)(s->item_end - s->item_start);
 }

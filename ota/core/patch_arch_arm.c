@@ -10,14 +10,13 @@ static uint32_t thumb_classify(const struct patch_state *s, const uint8_t *b) {
     return (s->phase ? b[0] : b[1]) >> 4;
 }
 
-// A half-word.
+// Two half-words, but the first alone if the second might begin an instruction of two.
 static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
-    (void)b;
-    return at(s) & 1 || (s->new_pos ^ s->old_pos) & 1 ? 1 : 2;
+    return at(s) & 1 || (s->new_pos ^ s->old_pos) & 1 ? 1 : b[1] < 0xe8 && b[3] >= 0xe8 ? 2 : 4;
 }
 
-static uint32_t thumb_advance(const struct patch_state *s, uint32_t byte) {
-    (void)byte;
+static uint32_t thumb_advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
+    (void)b, (void)n;
     return at(s) & 1;
 }
 
@@ -78,10 +77,9 @@ static uint32_t arm_classify(const struct patch_state *s, const uint8_t *b) {
     return b[3 - (at(s) & 3)] & 15u;
 }
 
-static uint32_t arm_advance(const struct patch_state *s, uint32_t byte) {
-    (void)byte;
-    uint32_t n = at(s) & 3;
-    return n < 2 ? n : 2;
+static uint32_t arm_advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
+    (void)b, (void)n;
+    return (at(s) & 3) < 2 ? at(s) & 3 : 2;
 }
 
 static bool arm_find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {

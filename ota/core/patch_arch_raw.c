@@ -12,8 +12,8 @@ static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
     return 1;
 }
 
-static uint32_t advance(const struct patch_state *s, uint32_t byte) {
-    (void)byte;
+static uint32_t advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
+    (void)b, (void)n;
     return s->new_pos & 1;
 }
 

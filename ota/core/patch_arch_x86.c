@@ -13,7 +13,8 @@ static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
 }
 
 // Phase 1 after a byte that opens many instructions (REX, 0F, MOV, LEA), 2 after a call or jump.
-static uint32_t advance(const struct patch_state *s, uint32_t byte) {
+static uint32_t advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
+    uint32_t byte = b[n - 1];
     (void)s;
     return (byte & 0xfe) == 0xe8 ? 2 : (byte & 0xf8) == 0x48 || byte == 0x0f || (byte & 0xfc) == 0x88 || byte == 0x8d;
 }

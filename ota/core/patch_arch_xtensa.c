@@ -7,14 +7,18 @@ static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
     return b[0] & 15u;
 }
 
-// An instruction, or what is left of one.
+// An instruction, two narrow ones, or what is left of one.
 static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
-    return s->phase ? s->phase : b[0] & 8 ? 2 : 3;
+    return s->phase ? s->phase : !(b[0] & 8) ? 3 : b[2] & 8 ? 4 : 2;
 }
 
 // The phase is the number of bytes left in the instruction: narrow ones are those with a low nibble from 8.
-static uint32_t advance(const struct patch_state *s, uint32_t byte) {
-    return s->phase ? s->phase - 1u : byte & 8 ? 1 : 2;
+static uint32_t advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
+    uint32_t phase = s->phase;
+    for (; n; n--, b++) {
+        phase = phase ? phase - 1 : *b & 8 ? 1 : 2;
+    }
+    return phase;
 }
 
 static bool find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {

@@ -2,6 +2,4 @@
 // SPDX-License-Identifier: MIT
 #include "patch_model.h"
 
-const struct patch_arch *patch_arch(uint32_t number) {
-    return number == OTA_PATCH_XTENSA ? &patch_xtensa : number == OTA_PATCH_RAW ? &patch_raw : NULL;
-}
+const struct patch_arch *const patch_archs[OTA_PATCH_ARCHS] = {[OTA_PATCH_RAW] = &patch_raw, [OTA_PATCH_XTENSA] = &patch_xtensa};

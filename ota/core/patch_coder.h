@@ -19,13 +19,13 @@ enum patch_question {
 #define PATCH_NO_SHIFT 0x80000000u
 
 #ifdef OTA_PATCH_ENCODER
-int patch_code(struct patch_state *s, const struct ota_patch_io *io, uint32_t p, int want);
-uint32_t patch_ask(const struct ota_patch_io *io, enum patch_question q, const void *p, uint32_t n);
+int patch_code(struct patch_state *s, uint32_t p, int want);
+uint32_t patch_ask(struct patch_state *s, enum patch_question q, const void *p, uint32_t n);
 #define PATCH_WANT(x) (x)
 #else
 int patch_code(struct patch_state *s, uint32_t p);
-#define patch_code(s, io, p, want) ((void)(io), (void)(want), (patch_code)(s, p))
-#define patch_ask(io, q, p, n) ((void)(io), (void)(p), 0u)
+#define patch_code(s, p, want) ((void)(want), (patch_code)(s, p))
+#define patch_ask(s, q, p, n) ((void)(s), (void)(p), 0u)
 #define PATCH_WANT(x) (1 ? 0u : (x)) // not evaluated
 #endif
 

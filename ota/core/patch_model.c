@@ -10,24 +10,25 @@ static uint32_t at_most(uint32_t v, uint32_t limit) {
 }
 
 static uint32_t run_class(const struct patch_state *s) {
-    static const uint8_t least[PATCH_RUNS - 1] = {1, 4, 16, 48, 160};
-    uint32_t i = 0;
-    while (i < PATCH_RUNS - 1 && s->run >= least[i]) {
-        i++;
-    }
-    return i;
+    uint32_t r = s->run;
+    return r < 1 ? 0 : r < 4 ? 1 : r < 16 ? 2 : r < 48 ? 3 : r < 160 ? 4 : 5;
+}
+
+uint32_t patch_ahead(const struct patch_state *s) {
+    uint32_t old = s->info.old_size, end = s->old_pos < old ? old - s->old_pos : 0;
+    return at_most(end, s->info.new_size - s->new_pos);
 }
 
 void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n) {
-    const struct patch_arch *arch = patch_arch(s->info.arch);
-    s->run = (uint8_t)at_most(s->run + n, 255);
-    for (; n; n--) {
-        s->item[s->item_end++] = *b;
-        s->before = s->last;
-        s->last = *b;
-        s->new_pos++;
-        s->phase = (uint8_t)arch->advance(s, *b++);
+    for (uint32_t i = 0; i < n; i++) {
+        s->item[i] = b[i];
     }
+    s->item_end = (uint8_t)n;
+    s->before = n > 1 ? b[n - 2] : s->last;
+    s->last = b[n - 1];
+    s->new_pos += n;
+    s->run = (uint8_t)at_most(s->run + n, 255);
+    s->phase = (uint8_t)patch_arch(s)->advance(s, b, n);
 }
 
 void patch_end_copy(struct patch_state *s) {
@@ -52,9 +53,9 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
     return s->old + at;
 }
 
-static int literal(struct patch_state *s, const struct ota_patch_io *io) {
+static int literal(struct patch_state *s) {
     uint32_t context = (uint32_t)s->phase << 8 | s->last;
-    uint8_t c = (uint8_t)patch_byte(s, io, N_LITERAL, context, patch_ask(io, PATCH_ASK_BYTE, NULL, 0));
+    uint8_t c = (uint8_t)patch_byte(s, N_LITERAL, context, patch_ask(s, PATCH_ASK_BYTE, NULL, 0));
     patch_emit(s, &c, 1);
     s->gap++;
     return OTA_OK;
@@ -99,22 +100,22 @@ static uint32_t choose(const struct patch_state *s, uint32_t want, uint32_t *k) 
     return KIND_FAR + best;
 }
 
-static uint32_t start_place(struct patch_state *s, const struct ota_patch_io *io) {
-    uint32_t want = patch_ask(io, PATCH_ASK_OLD, NULL, 0), k = 0;
-    uint32_t kind = patch_tree(s, io, N_KIND, 3, PATCH_WANT(choose(s, want, &k)));
+static uint32_t start_place(struct patch_state *s) {
+    uint32_t want = patch_ask(s, PATCH_ASK_OLD, NULL, 0), k = 0;
+    uint32_t kind = patch_tree(s, N_KIND, 3, PATCH_WANT(choose(s, want, &k)));
     if (kind < KIND_RECENT) {
         return expected(s, kind);
     }
     if (kind == KIND_RECENT) {
-        k = patch_tree(s, io, N_RECENT + 3 * 16, 3, k);
+        k = patch_tree(s, N_RECENT + 3 * 16, 3, k);
         return s->new_pos - (uint32_t)s->recent[k];
     }
     uint32_t from = far_from(s, kind - KIND_FAR);
-    return from + (uint32_t)patch_number(s, io, kind == KIND_FAR ? NUMBER_OFFSET : NUMBER_BACK, (int32_t)(want - from));
+    return from + (uint32_t)patch_number(s, kind == KIND_FAR ? NUMBER_OFFSET : NUMBER_BACK, (int32_t)(want - from));
 }
 
-static int start(struct patch_state *s, const struct ota_patch_io *io) {
-    uint32_t pos = start_place(s, io);
+static int start(struct patch_state *s) {
+    uint32_t pos = start_place(s);
     if (pos >= s->info.old_size) {
         return OTA_E_PATCH_DATA;
     }
@@ -125,16 +126,16 @@ static int start(struct patch_state *s, const struct ota_patch_io *io) {
     s->copying = true;
     s->run = s->subs = s->plain = 0;
     patch_remember(s, (int32_t)(s->new_pos - pos));
-    uint32_t reach = patch_tree(s, io, N_REACH, 4, patch_ask(io, PATCH_ASK_REACH, NULL, 0));
+    uint32_t reach = patch_tree(s, N_REACH, 4, patch_ask(s, PATCH_ASK_REACH, NULL, 0));
     if (reach) {
         patch_fill(s, 128u << reach);
     }
     return OTA_OK;
 }
 
-static int gap_step(struct patch_state *s, const struct ota_patch_io *io) {
+static int gap_step(struct patch_state *s) {
     uint32_t f = F_START + at_most(s->gap, 7) * 3 + s->phase;
-    return patch_flag(s, io, f, (int)patch_ask(io, PATCH_ASK_START, NULL, 0)) ? start(s, io) : literal(s, io);
+    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literal(s);
 }
 
 // ---- inside a copy
@@ -159,36 +160,39 @@ static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
 
 // How many bytes one flag speaks for: to the end of the instruction, the images or before the next site.
 static uint32_t unit_size(struct patch_state *s, const uint8_t *b) {
-    uint32_t n = patch_arch(s->info.arch)->unit(s, b), i = 1;
-    n = at_most(n, at_most(s->info.old_size - s->old_pos, s->info.new_size - s->new_pos));
+    uint32_t n = at_most(patch_arch(s)->unit(s, b), s->ahead), i = 1;
     while (i < n && !patch_find_inside(s, b, i)) {
         i++;
     }
     return i;
 }
 
-static int unit_step(struct patch_state *s, const struct ota_patch_io *io, const uint8_t *old, uint32_t class) {
+static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t class) {
     uint32_t n = unit_size(s, old);
-    if (patch_flag(s, io, F_UNIT + run_class(s) * 16 + class, !patch_ask(io, PATCH_ASK_EQUAL, old, n))) {
+    if (patch_flag(s, F_UNIT + run_class(s) * 16 + class, !patch_ask(s, PATCH_ASK_EQUAL, old, n))) {
         s->left = (uint8_t)n;
         s->equal = true;
         s->told = false;
         return OTA_OK;
     }
-    copied(s, old[0], old[0]);
-    if (n > 1) {
-        patch_emit(s, old + 1, n - 1);
-        s->old_pos += n - 1;
-        s->plain = 0;
+    if (n == 1) {
+        copied(s, old[0], old[0]);
+        return OTA_OK;
     }
+    if (s->plain) {
+        patch_learn_half(s, s->old_last | (uint32_t)old[0] << 8, s->last | (uint32_t)old[0] << 8);
+    }
+    patch_emit(s, old, n);
+    s->old_pos += n;
+    s->plain = 0;
     return OTA_OK;
 }
 
-static int byte_step(struct patch_state *s, const struct ota_patch_io *io, uint32_t old, uint32_t class) {
+static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
     uint8_t o = (uint8_t)old;
     // Of a unit that differs the last byte does if no other did.
     bool open = s->left > 1 || !s->equal;
-    if (open && !patch_node(s, io, N_IN + s->equal * 48u + s->phase * 16u + class, !patch_ask(io, PATCH_ASK_EQUAL, &o, 1))) {
+    if (open && !patch_node(s, N_IN + s->equal * 48u + s->phase * 16u + class, !patch_ask(s, PATCH_ASK_EQUAL, &o, 1))) {
         s->left--;
         copied(s, o, o);
         return OTA_OK;
@@ -196,7 +200,7 @@ static int byte_step(struct patch_state *s, const struct ota_patch_io *io, uint3
     // A copy makes at least one byte: there is no end to code before.
     if (s->run || s->subs) {
         uint32_t f = F_END + at_most(s->subs, 2) * PATCH_RUNS + run_class(s);
-        if (patch_flag(s, io, f, (int)patch_ask(io, PATCH_ASK_END, NULL, 0))) {
+        if (patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_END, NULL, 0))) {
             patch_end_copy(s);
             return OTA_OK;
         }
@@ -205,7 +209,7 @@ static int byte_step(struct patch_state *s, const struct ota_patch_io *io, uint3
     s->equal = false;
     s->subs = (uint8_t)at_most(s->subs + 1u, 255);
     uint32_t context = (4u + s->phase) << 8 | old;
-    uint32_t d = patch_byte(s, io, N_SUB, context, (patch_ask(io, PATCH_ASK_BYTE, NULL, 0) - old) & 255);
+    uint32_t d = patch_byte(s, N_SUB, context, (patch_ask(s, PATCH_ASK_BYTE, NULL, 0) - old) & 255);
     copied(s, old, (old + d) & 255);
     s->run = 0;
     return OTA_OK;
@@ -214,22 +218,23 @@ static int byte_step(struct patch_state *s, const struct ota_patch_io *io, uint3
 int patch_step(struct patch_state *s, const struct ota_patch_io *io) {
     s->item_start = s->item_end = 0;
     if (!s->copying) {
-        return gap_step(s, io);
+        return gap_step(s);
     }
     const uint8_t *old = old_bytes(s, io);
     if (s->error) {
         return s->error;
     }
+    s->ahead = patch_ahead(s);
     if (s->run > 8) {
         patch_fill(s, 0);
     }
     struct patch_site site;
     if (!(s->left && s->told) && patch_find(s, &site, old)) {
         s->left = 0;
-        return patch_code_site(s, io, &site, old);
+        return patch_code_site(s, &site, old);
     }
-    uint32_t class = patch_arch(s->info.arch)->classify(s, old);
-    return s->left ? byte_step(s, io, old[0], class) : unit_step(s, io, old, class);
+    uint32_t class = patch_arch(s)->classify(s, old);
+    return s->left ? byte_step(s, old[0], class) : unit_step(s, old, class);
 }
 
 // ---- layout and first values
@@ -250,33 +255,29 @@ uint32_t patch_layout(struct patch_state *s) {
     return (uint32_t)offsetof(struct patch_state, node) + ((2 * (s->at_table + s->regions) + 3) & ~3u);
 }
 
-// Flags start at a probability, in 65536ths, as if seen so often; `n` of them are alike.
-static const struct {
-    uint16_t p;
-    uint8_t seen, n;
-} first[] = {
-    {20000, 8, 16}, {6000, 8, 16}, {1600, 8, 16}, {512, 8, 16}, {128, 8, 16}, {20, 8, 16}, // F_UNIT
-    {16384, 3, 4},  {8192, 3, 4},  {1024, 3, 4},  {16384, 3, 4}, {512, 3, 4},              // F_SITE, for each group
-};
+// n flags start at a probability, in 65536ths, as if seen so often.
+#define START(p, seen) ((p) << 16 | (seen))
 
-static uint32_t *set(uint32_t *f, uint32_t n, uint32_t p, uint32_t seen) {
+static uint32_t *set(uint32_t *f, uint32_t n, uint32_t start) {
     for (; n; n--) {
-        *f++ = p << 16 | seen;
+        *f++ = start;
     }
     return f;
 }
 
 void patch_model_init(struct patch_state *s) {
-    uint32_t *f = s->flag, i = 0;
-    while (f < s->flag + F_HALF) {
-        f = set(f, first[i].n, first[i].p, first[i].seen);
-        if (++i == sizeof first / sizeof *first) {
-            i = PATCH_RUNS;
-        }
+    static const uint32_t unit[PATCH_RUNS] = {START(20000u, 8), START(6000u, 8), START(1600u, 8), START(512u, 8), START(128u, 8), START(20u, 8)};
+    static const uint32_t site[PATCH_TRUSTS] = {START(16384u, 3), START(8192u, 3), START(1024u, 3), START(16384u, 3), START(512u, 3)};
+    uint32_t *f = s->flag, i;
+    for (i = 0; i < PATCH_RUNS; i++) {
+        f = set(f, 16, unit[i]);
     }
-    set(f, F_START - F_HALF, 16384, 2);
-    set(f + 8, 2, 1024, 3); // a constant that was never renumbered
-    set(set(s->flag + F_START, 3, 49152, 2), 21, 8192, 2);
+    for (i = 0; f < s->flag + F_HALF; i = i < PATCH_TRUSTS - 1 ? i + 1 : 0) {
+        f = set(f, 4, site[i]);
+    }
+    set(f, F_START - F_HALF, START(16384u, 2));
+    set(f + 8, 2, START(1024u, 3)); // a constant that was never renumbered
+    set(set(s->flag + F_START, 3, START(49152u, 2)), 21, START(8192u, 2));
     for (i = 0; i < s->at_half; i++) {
         s->node[i] = 0x8000;
     }

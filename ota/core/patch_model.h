@@ -75,7 +75,8 @@ struct patch_state {
     uint8_t item[4], in[PATCH_IN_BYTES], old[PATCH_OLD_BYTES];
     struct ota_patch_info info;
     uint32_t range, code, past_end;
-    uint32_t new_pos, old_pos, old_from, gap, done, ends[3];
+    uint32_t new_pos, old_pos, old_from, gap, ends[3];
+    uint32_t ahead; // bytes that both images still have from here
     uint32_t image_regions, regions, far_next, lean;
     uint32_t at_half, at_exact, at_lines, at_table;
     int32_t recent[PATCH_RECENT], far[PATCH_FAR];
@@ -86,31 +87,35 @@ struct patch_state {
 struct patch_arch {
     // The class of the old byte b[0], 0..15.
     uint32_t (*classify)(const struct patch_state *s, const uint8_t *b);
-    // Bytes from here that are kept or changed together, 1..3.
+    // Bytes from here that are kept or changed together, 1..4.
     uint32_t (*unit)(const struct patch_state *s, const uint8_t *b);
-    // The place in the instruction, 0..2, of the byte after `byte`.
-    uint32_t (*advance)(const struct patch_state *s, uint32_t byte);
+    // The place in the instruction, 0..2, of the byte after these n ones.
+    uint32_t (*advance)(const struct patch_state *s, const uint8_t *b, uint32_t n);
     // Looks for a call, a load or a constant in the four old bytes b, which are at address `from`.
     bool (*find)(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from);
     // Gives the site in b, now at address `to`, the target; false if it does not reach.
     bool (*place)(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target);
 };
 
-// NULL for an architecture that this build does not have.
-const struct patch_arch *patch_arch(uint32_t number);
 extern const struct patch_arch patch_raw, patch_xtensa, patch_thumb, patch_arm, patch_x86_64;
+extern const struct patch_arch *const patch_archs[OTA_PATCH_ARCHS]; // NULL for one that this build does not have
+
+static inline const struct patch_arch *patch_arch(const struct patch_state *s) {
+    return patch_archs[s->info.arch];
+}
 
 // patch_model.c: one step, and the state's layout
 uint32_t patch_layout(struct patch_state *s); // bytes of state that s->info asks for
 void patch_model_init(struct patch_state *s);
 int patch_step(struct patch_state *s, const struct ota_patch_io *io); // makes up to four bytes at s->item
+uint32_t patch_ahead(const struct patch_state *s);
 void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n);
 void patch_end_copy(struct patch_state *s);
 
 // patch_sites.c: addresses that moved
 bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b);
 bool patch_find_inside(struct patch_state *s, const uint8_t *b, uint32_t i);
-int patch_code_site(struct patch_state *s, const struct ota_patch_io *io, const struct patch_site *site, const uint8_t *old);
+int patch_code_site(struct patch_state *s, const struct patch_site *site, const uint8_t *old);
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target);
 
 // patch_tables.c: where addresses moved, and how numbers changed
@@ -127,10 +132,10 @@ uint16_t *patch_half(struct patch_state *s, uint32_t number);
 void patch_learn_half(struct patch_state *s, uint32_t old_number, uint32_t new_number);
 
 // patch_symbols.c: decisions, trees and numbers over the coder
-int patch_flag(struct patch_state *s, const struct ota_patch_io *io, uint32_t f, int want);
-int patch_node(struct patch_state *s, const struct ota_patch_io *io, uint32_t at, int want);
-uint32_t patch_tree(struct patch_state *s, const struct ota_patch_io *io, uint32_t at, uint32_t bits, uint32_t want);
-uint32_t patch_byte(struct patch_state *s, const struct ota_patch_io *io, uint32_t at, uint32_t context, uint32_t want);
-int32_t patch_number(struct patch_state *s, const struct ota_patch_io *io, enum patch_number_model model, int32_t want);
+int patch_flag(struct patch_state *s, uint32_t f, int want);
+int patch_node(struct patch_state *s, uint32_t at, int want);
+uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t want);
+uint32_t patch_byte(struct patch_state *s, uint32_t at, uint32_t context, uint32_t want);
+int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want);
 
 #endif

@@ -28,37 +28,38 @@ static int by_bytes(struct patch_state *s, const struct patch_site *site, bool d
 // A number of 16 bits i bytes on that is known to have changed: at an even address, or behind an opcode of MicroPython that has one.
 static bool find_half(struct patch_state *s, const uint8_t *b, uint32_t i, uint32_t before) {
     uint32_t v = ota_get_le16(b + i);
-    bool starts = before >> 4 == 1 || (!((s->new_pos + i + s->info.base) & 1) && !((s->new_pos ^ s->old_pos) & 1));
-    return starts && v < PATCH_NUMBERS && *patch_half(s, v) & 3u;
+    if (v >= PATCH_NUMBERS || !(*patch_half(s, v) & 3u)) {
+        return false;
+    }
+    return before >> 4 == 1 || (!((s->new_pos + i + s->info.base) & 1) && !((s->new_pos ^ s->old_pos) & 1));
 }
 
 static bool find_word(const struct patch_state *s, const uint8_t *b, uint32_t i) {
-    bool aligned = !((s->info.base + s->old_pos + i) & 3) && !((s->old_pos ^ s->new_pos) & 3);
+    uint32_t from = s->info.base + s->old_pos;
+    bool aligned = !((from + i) & 3) && !((s->old_pos ^ s->new_pos) & 3);
     return aligned && s->info.arch != OTA_PATCH_RAW && patch_region(s, ota_get_le32(b + i)) >= 0;
 }
 
-static bool room(const struct patch_state *s, uint32_t i) {
-    return s->old_pos + i + 4 <= s->info.old_size && s->new_pos + i + 4 <= s->info.new_size;
-}
-
 bool patch_find_inside(struct patch_state *s, const uint8_t *b, uint32_t i) {
-    return room(s, i) && (find_word(s, b, i) || find_half(s, b, i, b[i - 1]));
+    return i + 4 <= s->ahead && (find_word(s, b, i) || find_half(s, b, i, b[i - 1]));
 }
 
 bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
-    if (!room(s, 0)) {
+    if (s->ahead < 4) {
         return false;
     }
-    site->type = PATCH_WORD;
-    site->size = 4;
-    site->unit = 0;
-    site->target = ota_get_le32(b);
     if (find_word(s, b, 0)) {
+        site->type = PATCH_WORD;
+        site->size = 4;
+        site->unit = 0;
+        site->target = ota_get_le32(b);
         return true;
     }
-    if (patch_arch(s->info.arch)->find(s, site, b, s->info.base + s->old_pos) &&
-        (site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : patch_region(s, site->target) >= 0)) {
-        return true;
+    if (patch_arch(s)->find(s, site, b, s->info.base + s->old_pos)) {
+        bool known = site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : patch_region(s, site->target) >= 0;
+        if (known) {
+            return true;
+        }
     }
     site->type = PATCH_HALF;
     site->size = 2;
@@ -76,7 +77,7 @@ bool patch_place(const struct patch_state *s, const struct patch_site *site, uin
         b[1] = (uint8_t)(target >> 8);
         return true;
     }
-    return patch_arch(s->info.arch)->place(site, b, s->info.base + s->new_pos, target);
+    return patch_arch(s)->place(site, b, s->info.base + s->new_pos, target);
 }
 
 static bool place(const struct patch_state *s, const struct patch_guess *g, uint8_t *b, int32_t d) {
@@ -87,20 +88,20 @@ static bool place(const struct patch_state *s, const struct patch_guess *g, uint
 // ---- coding
 
 // Whether the site is otherwise than expected. The latest outcome of its group chooses between two flags.
-static int missed(struct patch_state *s, const struct ota_patch_io *io, uint32_t group, uint32_t f, int want) {
+static int missed(struct patch_state *s, uint32_t group, uint32_t f, int want) {
     uint8_t *history = &s->history[group];
-    *history = (uint8_t)patch_flag(s, io, f + *history, want);
+    *history = (uint8_t)patch_flag(s, f + *history, want);
     return *history;
 }
 
-static int half_site(struct patch_state *s, const struct ota_patch_io *io, const struct patch_guess *g) {
+static int half_site(struct patch_state *s, const struct patch_guess *g) {
     const struct patch_site *site = g->site;
     uint16_t *e = patch_half(s, site->target);
     uint32_t trust = *e & 3u, kind = site->type == PATCH_CONSTANT ? 1 : s->last >> 4 == 1 ? 2 : 0;
     uint8_t b[4];
     place(s, g, b, trust ? (int8_t)(*e >> 8) : 0);
-    int want = !patch_ask(io, PATCH_ASK_EQUAL, b, site->size);
-    if (!missed(s, io, 6 + kind, F_HALF + (kind * 4 + trust) * 2, want)) {
+    int want = !patch_ask(s, PATCH_ASK_EQUAL, b, site->size);
+    if (!missed(s, 6 + kind, F_HALF + (kind * 4 + trust) * 2, want)) {
         if (trust && trust < 3) {
             ++*e;
         }
@@ -109,30 +110,30 @@ static int half_site(struct patch_state *s, const struct ota_patch_io *io, const
     if (trust) {
         --*e;
     }
-    uint32_t now = patch_ask(io, PATCH_ASK_HALF, g, 0);
-    if (patch_flag(s, io, F_BYTES + kind, now == PATCH_NO_SHIFT)) {
+    uint32_t now = patch_ask(s, PATCH_ASK_HALF, g, 0);
+    if (patch_flag(s, F_BYTES + kind, now == PATCH_NO_SHIFT)) {
         return by_bytes(s, site, false);
     }
     s->run = 0;
-    int32_t d = patch_number(s, io, NUMBER_HALF, (int32_t)(now - site->target));
+    int32_t d = patch_number(s, NUMBER_HALF, (int32_t)(now - site->target));
     place(s, g, b, d);
     patch_learn_half(s, site->target, site->target + (uint32_t)d);
     return site_done(s, site, b);
 }
 
 // Which alternative is right, for the encoder.
-static uint32_t choose(struct patch_state *s, const struct ota_patch_io *io, const struct patch_guess *g, int32_t *want) {
+static uint32_t choose(struct patch_state *s, const struct patch_guess *g, int32_t *want) {
     const struct patch_site *site = g->site;
     uint8_t b[4];
-    if (patch_ask(io, PATCH_ASK_END, NULL, 0)) {
+    if (patch_ask(s, PATCH_ASK_END, NULL, 0)) {
         return ALTERNATIVE_END;
     }
     for (uint32_t k = 0; k < ALTERNATIVE_NUMBER; k++) {
-        if (place(s, g, b, patch_candidate(s, g, k)) && patch_ask(io, PATCH_ASK_EQUAL, b, site->size)) {
+        if (place(s, g, b, patch_candidate(s, g, k)) && patch_ask(s, PATCH_ASK_EQUAL, b, site->size)) {
             return k;
         }
     }
-    uint32_t shift = patch_ask(io, PATCH_ASK_SHIFT, g, 0);
+    uint32_t shift = patch_ask(s, PATCH_ASK_SHIFT, g, 0);
     if (shift == PATCH_NO_SHIFT || (shift - (uint32_t)g->d) & ((1u << site->unit) - 1)) {
         return ALTERNATIVE_BYTES;
     }
@@ -141,10 +142,10 @@ static uint32_t choose(struct patch_state *s, const struct ota_patch_io *io, con
 }
 
 // Neither the moved target nor the old bytes: says what stands there instead.
-static int alternative(struct patch_state *s, const struct ota_patch_io *io, const struct patch_guess *g) {
+static int alternative(struct patch_state *s, const struct patch_guess *g) {
     const struct patch_site *site = g->site;
     int32_t want = 0, d;
-    uint32_t k = patch_tree(s, io, N_RECENT + 16u * site->type, 4, PATCH_WANT(choose(s, io, g, &want)));
+    uint32_t k = patch_tree(s, N_RECENT + 16u * site->type, 4, PATCH_WANT(choose(s, g, &want)));
     if (k == ALTERNATIVE_END && (s->run || s->subs)) {
         patch_end_copy(s);
         return OTA_OK;
@@ -156,7 +157,7 @@ static int alternative(struct patch_state *s, const struct ota_patch_io *io, con
     if (k < ALTERNATIVE_NUMBER) {
         d = patch_candidate(s, g, k);
     } else if (k == ALTERNATIVE_NUMBER) {
-        uint32_t v = (uint32_t)patch_number(s, io, NUMBER_SHIFT, want);
+        uint32_t v = (uint32_t)patch_number(s, NUMBER_SHIFT, want);
         d = (int32_t)((uint32_t)g->d + (v << site->unit));
     } else {
         return OTA_E_PATCH_DATA;
@@ -183,10 +184,10 @@ static void learn_second(struct patch_state *s, const struct patch_guess *g, boo
     patch_learn_exact(s, g, d);
 }
 
-int patch_code_site(struct patch_state *s, const struct ota_patch_io *io, const struct patch_site *site, const uint8_t *old) {
+int patch_code_site(struct patch_state *s, const struct patch_site *site, const uint8_t *old) {
     struct patch_guess g = {.site = site, .old = old};
     if (site->type >= PATCH_HALF) {
-        return half_site(s, io, &g);
+        return half_site(s, &g);
     }
     patch_look_up(s, &g);
     uint8_t moved[4];
@@ -196,17 +197,17 @@ int patch_code_site(struct patch_state *s, const struct ota_patch_io *io, const 
     bool kept = word && !same && g.trust != 4 && (*g.entry & PATCH_KEPT || (small && !(site->target & 1)));
     const uint8_t *first = kept ? old : moved, *second = kept ? moved : old;
     uint32_t group = word ? small * 2u + kept : 3u + site->type;
-    int want = !patch_ask(io, PATCH_ASK_EQUAL, first, site->size);
-    if (!missed(s, io, group, F_SITE + ((group * PATCH_TRUSTS + g.trust) * 2 + same) * 2, want)) {
+    int want = !patch_ask(s, PATCH_ASK_EQUAL, first, site->size);
+    if (!missed(s, group, F_SITE + ((group * PATCH_TRUSTS + g.trust) * 2 + same) * 2, want)) {
         if (placed && !kept && g.trust != 2 && g.trust != 4) {
             patch_learn(s, &g, g.d);
         }
         return site_done(s, site, first);
     }
-    if (!same && patch_flag(s, io, F_KEEP + site->type * PATCH_TRUSTS + g.trust, (int)patch_ask(io, PATCH_ASK_EQUAL, second, site->size))) {
+    if (!same && patch_flag(s, F_KEEP + site->type * PATCH_TRUSTS + g.trust, (int)patch_ask(s, PATCH_ASK_EQUAL, second, site->size))) {
         s->run = 0;
         learn_second(s, &g, kept);
         return site_done(s, site, second);
     }
-    return alternative(s, io, &g);
+    return alternative(s, &g);
 }

@@ -5,7 +5,7 @@ OTA_CORE_DIR := $(OTA_MODULE_DIR)/../core
 # These files have no constants smaller than a word and are given memory only, so where flash is read by whole words alone a
 # port may build them without its detour for bytes (OTA_PLAIN_CFLAGS).
 $(patsubst %,$(BUILD)/module/../core/%.o,image rsa sha256 trailer \
-	patch_coder patch_sites patch_arch_raw patch_arch_xtensa): CFLAGS += $(OTA_PLAIN_CFLAGS)
+	patch patch_coder patch_model patch_sites patch_symbols patch_tables patch_arch_raw patch_arch_xtensa): CFLAGS += $(OTA_PLAIN_CFLAGS)
 
 # The file that says which architectures' patches are decoded.
 OTA_PATCH_ARCHS ?= patch_archs.c

@@ -175,6 +175,7 @@ Sites find_sites(const Bytes &image, const ota_patch_info &info) {
     for (uint32_t i = 0; i + 4 <= n;) {
         patch_site site;
         s->new_pos = s->old_pos = i;
+        s->ahead = n - i;
         uint32_t size = 1;
         if (patch_find(s, &site, &image[i]) && site.type < PATCH_HALF) {
             r.type[i] = site.type;
@@ -182,7 +183,6 @@ Sites find_sites(const Bytes &image, const ota_patch_info &info) {
             r.target[i] = site.target;
             size = site.size;
         }
-        s->item_end = 0;
         patch_emit(s, &image[i], size);
         if (r.type[i] == PATCH_WORD) {
             s->phase = 0;

@@ -76,6 +76,7 @@ struct Encoder {
     const Job &job;
     const std::vector<Copy> &copies;
     std::vector<float> *cost;
+    double *bits;
     patch_state *state;
     RangeEncoder coder;
     size_t next = 0;
@@ -107,7 +108,7 @@ uint32_t Encoder::target_of(const patch_site &old_site, const uint8_t *old) cons
     if (old_site.type == PATCH_WORD || old_site.type == PATCH_HALF) {
         return old_site.type == PATCH_WORD ? ota_get_le32(b) : ota_get_le16(b);
     }
-    bool found = ::patch_arch(job.info.arch)->find(state, &site, b, state->info.base + at) && site.type == old_site.type;
+    bool found = ::patch_arch(state)->find(state, &site, b, state->info.base + at) && site.type == old_site.type;
     if (!found || !patch_place(state, &old_site, placed, site.target) || memcmp(placed, b, site.size)) {
         return PATCH_NO_SHIFT;
     }
@@ -167,17 +168,29 @@ int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
 
 } // namespace
 
-extern "C" int patch_code(patch_state *, const ota_patch_io *io, uint32_t p, int want) {
-    auto *e = static_cast<Encoder *>(io->ctx);
+static double cost_of(uint32_t p, int bit) {
+    return -std::log2(bit ? p / 65536.0 : 1 - p / 65536.0);
+}
+
+// The encoder's state begins with a pointer to its encoder.
+static Encoder *encoder_of(patch_state *s) {
+    return *reinterpret_cast<Encoder **>(reinterpret_cast<char *>(s) - 8);
+}
+
+extern "C" int patch_code(patch_state *s, uint32_t p, int want) {
+    Encoder *e = encoder_of(s);
     if (e->byte_asked && e->cost) {
-        (*e->cost)[e->state->new_pos] -= (float)std::log2(want ? p / 65536.0 : 1 - p / 65536.0);
+        (*e->cost)[s->new_pos] += (float)cost_of(p, want);
+    }
+    if (e->bits) {
+        *e->bits += cost_of(p, want);
     }
     e->coder.code(p, want != 0);
     return want != 0;
 }
 
-extern "C" uint32_t patch_ask(const ota_patch_io *io, patch_question q, const void *p, uint32_t n) {
-    return static_cast<Encoder *>(io->ctx)->answer(q, p, n);
+extern "C" uint32_t patch_ask(patch_state *s, patch_question q, const void *p, uint32_t n) {
+    return encoder_of(s)->answer(q, p, n);
 }
 
 uint32_t state_size(const ota_patch_info &info) {
@@ -186,13 +199,14 @@ uint32_t state_size(const ota_patch_info &info) {
     return (patch_layout(&s) + 255) & ~255u;
 }
 
-Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost) {
-    std::vector<uint32_t> memory(job.info.state_bytes / 4 + 1);
-    auto *s = reinterpret_cast<patch_state *>(memory.data());
+Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost, double *bits) {
+    std::vector<uint64_t> memory(1 + job.info.state_bytes / 8);
+    auto *s = reinterpret_cast<patch_state *>(memory.data() + 1);
     s->info = job.info;
     patch_layout(s);
     patch_model_init(s);
-    Encoder e = {job, copies, cost, s, {}};
+    Encoder e = {job, copies, cost, bits, s, {}};
+    *reinterpret_cast<Encoder **>(memory.data()) = &e;
     if (cost) {
         cost->assign(job.new_image.size() + 8, 0);
     }

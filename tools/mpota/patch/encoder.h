@@ -76,7 +76,10 @@ class Chooser {
 // emit.cpp: the state that a decoder needs, in whole units of the header's field
 uint32_t state_size(const ota_patch_info &info);
 
-// Codes the new image as these copies and literals. `cost` gets the bits of each substituted byte.
-Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost);
+// Codes the new image as these copies and literals. `cost` gets the bits of each substituted byte, `bits` those of all.
+Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost, double *bits = nullptr);
+
+// polish.cpp
+std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint32_t tries);
 
 #endif

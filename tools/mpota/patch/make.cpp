@@ -7,6 +7,8 @@
 namespace {
 
 const int rounds = 5;
+const uint32_t polished_bytes = 200000000; // of new image that may be coded to polish copies
+const size_t polished_copies = 400;
 const uint8_t most_literal_bits = 12;
 const uint32_t shortest_seed = 5;
 
@@ -32,36 +34,45 @@ Bytes header(const ota_patch_info &h) {
     return out;
 }
 
-// With regions of this size, the largest table for bytes that fits beside them. Keeps the patch if it is the smallest yet.
-bool attempt(Job job, const std::vector<Copy> &copies, uint32_t shift, Bytes &best) {
+struct Best {
+    Bytes patch;
+    ota_patch_info info;
+};
+
+void attempt(const Job &job, const std::vector<Copy> &copies, Best &best) {
+    Bytes patch = header(job.info), body = encode(job, copies, nullptr);
+    patch.insert(patch.end(), body.begin(), body.end());
+    if (best.patch.empty() || patch.size() < best.patch.size()) {
+        best = {patch, job.info};
+    }
+}
+
+// With regions of this size, the largest table for bytes that fits beside them. Whether the patch is the smallest yet.
+bool attempt_region(Job job, const std::vector<Copy> &copies, uint32_t shift, Best &best) {
     uint32_t budget = job.info.state_bytes;
+    size_t before = best.patch.size();
     job.info.region_shift = (uint8_t)shift;
     for (uint8_t bits = most_literal_bits + 1; bits--;) {
         job.info.literal_bits = bits;
         job.info.state_bytes = state_size(job.info);
         if (job.info.state_bytes <= budget) {
-            Bytes patch = header(job.info), body = encode(job, copies, nullptr);
-            patch.insert(patch.end(), body.begin(), body.end());
-            bool better = best.empty() || patch.size() < best.size();
-            if (better) {
-                best = patch;
-            }
-            return better;
+            attempt(job, copies, best);
+            return best.patch.size() != before;
         }
     }
     return false;
 }
 
 // The best size of regions, from the middle outwards.
-void attempt_regions(const Job &job, const std::vector<Copy> &copies, Bytes &best) {
+void attempt_regions(const Job &job, const std::vector<Copy> &copies, Best &best) {
     const uint32_t first = 5, middle = 9, last = 13;
-    attempt(job, copies, middle, best);
+    attempt_region(job, copies, middle, best);
     bool finer = false;
-    for (uint32_t shift = middle; shift > first && attempt(job, copies, shift - 1, best); shift--) {
+    for (uint32_t shift = middle; shift > first && attempt_region(job, copies, shift - 1, best); shift--) {
         finer = true;
     }
     for (uint32_t shift = middle; shift < last && !finer; shift++) {
-        if (!attempt(job, copies, shift + 1, best) && !best.empty()) {
+        if (!attempt_region(job, copies, shift + 1, best) && !best.patch.empty()) {
             break;
         }
     }
@@ -108,15 +119,20 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     memcpy(job.info.new_sha256, j->new_sha256, 32);
     guess_windows(job.old_image, job.info);
     std::vector<Copy> copies = choose_copies(job);
-    Bytes best;
+    Best best;
     attempt_regions(job, copies, best);
+    if (!best.patch.empty() && copies.size() < polished_copies) {
+        Job settled = job;
+        settled.info = best.info;
+        attempt(settled, polish(settled, copies, polished_bytes / (j->new_size + 1)), best);
+    }
     job.info.arch = OTA_PATCH_RAW;
     job.info.windows = 0;
     job.info.base = 0;
     attempt_regions(job, copies, best);
-    if (best.size() > room) {
+    if (best.patch.size() > room) {
         return 0;
     }
-    memcpy(out, best.data(), best.size());
-    return (uint32_t)best.size();
+    memcpy(out, best.patch.data(), best.patch.size());
+    return (uint32_t)best.patch.size();
 }
