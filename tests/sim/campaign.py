@@ -51,7 +51,7 @@ class Depth:
 
 
 DEPTHS = {
-    "full": Depth(every=1, seeds=4, pairs=1, pairs_every=1, lives=300, full=400),
+    "full": Depth(every=1, seeds=4, pairs=1, pairs_every=1, lives=300, full=800),
     "quick": Depth(every=64, seeds=1, pairs=24, pairs_every=8, lives=12, full=0),
     "small": Depth(every=96, seeds=1, pairs=24, pairs_every=16, lives=4, full=0),
 }
