@@ -58,6 +58,23 @@ def test_one_update_follows_another_on_the_same_board(server, firmware, new_lamp
     assert server.status(lamp.name)["version"] == "1.2.0"
 
 
+def test_every_command_answers_at_the_prompt(new_lamp):
+    lamp = new_lamp()
+    for line, answer in (
+        ("help", r"^OTA_APP PK DN DS PS "), ("sysver", r"^linuxhost 1\.0\.0 .*MicroPython v1\.25"), ("netmgr", "^host network$"),
+        ("netmgr connect net secret", "^host network$"), ("netmgr nonsense", "^usage: netmgr"), ("OTA_APP a b", "^usage: OTA_APP pk dn ds ps"),
+        ("ota nonsense", "^usage: ota status"), ("ota rollback", r"^ota: .*\(1091\)$"), ("nonsense", "^nonsense: no such command"),
+        ("ota status", r"^1\.0\.0 confirmed, idle, connected$"), ("reboot", "^second boot: slot A, confirmed"),
+    ):  # fmt: skip
+        lamp.type(line)
+        lamp.expect(answer)
+    lamp.expect("otaapp")
+    wait_until(lambda: lamp.status() == "1.0.0 confirmed, idle, connected", 60)
+    for line in ("ota check", "ota confirm"):
+        lamp.type(line)
+    assert lamp.status() == "1.0.0 confirmed, idle, connected"
+
+
 def test_ctrl_c_leaves_the_prompt_to_python(new_lamp):
     lamp = new_lamp()
     lamp.interrupt()

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -76,6 +77,7 @@ def test_update_from_inform_to_inform(shelf, build, state, device):
         assert outcome["done"].returncode == 0, outcome["done"].stderr
         expected = {"device": f"{PK}/{DN}", "version": "1.1.0", "target": "1.1.0", "state": "updated", "step": 100, "desc": ""}
         assert json.loads(outcome["done"].stdout) == [expected]
+        assert re.search(rf"{PK}/{DN} .*100%.* updated", outcome["done"].stderr), "the bar ends full"
     assert status(state) == [expected]
 
 
