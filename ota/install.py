@@ -36,7 +36,7 @@ class Install:
         if old_size > self._active.room or self.size > self._limit:
             raise OSError(_E_PATCH_SIZE)
         yield from self._check_base(old_size, old_hash)
-        self._inactive.aim(self._inactive.offset, self._inactive.offset + self.size)
+        self._inactive.aim(self._inactive.offset, self._inactive.offset + self._limit)
         window = bytearray(_WINDOW)
         done = 0
         while done < self.size:

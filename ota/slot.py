@@ -206,12 +206,12 @@ class Slot:
         return self.counter if self.confirmed else 0
 
     def aim(self, offset, end):
-        """Sectors will be written in order from offset to end. What lies there does not count as erased."""
+        """Sectors will be written in order from offset on, and all as far as end may be erased. None of it counts as erased."""
         self._erased, self._end = offset, end
 
     def write_sector(self, offset, n):
         """Writes the first n bytes of the scratch buffer to the next sector, erased before: alone, or with the block that
-        begins there, if all of that will be written."""
+        begins there, if all of that may be erased."""
         for i in range(n, len(self.buf)):
             self.buf[i] = 0xFF
         if offset >= self._erased:

@@ -110,7 +110,7 @@ class Update:
     def _stream(self, done):
         size = self.notice.size
         base = self._inactive.artifact_offset()
-        self._inactive.aim(base + done, base + size)
+        self._inactive.aim(base + done, self._inactive.trailer)
         while done < size:
             want = min(size - done, len(self._buf))
             got = 0

@@ -375,12 +375,12 @@ def test_failed_flash_is_told_as_such():
     assert len(bench.source.opened) == 1 and not bench.slot.complete
 
 
-def test_blocks_are_erased_ahead_as_far_as_the_artifact_goes():
+def test_blocks_are_erased_ahead_as_far_as_the_artifact_needs():
     bench = Bench(board=Board(blocks=True))
     bench.run()
     assert bench.is_done()
-    assert bench.board.chip.blocks == 1
-    assert bench.board.chip.erased[16:32] == [1] * 6 + [0] * 9 + [1]  # the last is the trailer
+    assert bench.board.chip.blocks == 2
+    assert bench.board.chip.erased[16:32] == [1] * 8 + [0] * 7 + [1]  # the last is the trailer
 
 
 def test_resumed_fetch_erases_what_lies_beyond_its_mark_again_and_nothing_before():
@@ -394,15 +394,15 @@ def test_resumed_fetch_erases_what_lies_beyond_its_mark_again_and_nothing_before
     bench = Bench(board=bench.board)
     bench.run()
     assert bench.is_done() and before == image("new")[: 2 * SECTOR]
-    assert bench.board.chip.erased[16:22] == [1, 1, 2, 2, 1, 1]
+    assert bench.board.chip.erased[16:24] == [1, 1, 2, 2, 1, 1, 1, 1]
 
 
 def test_patch_is_installed_by_blocks_that_leave_the_patch_alone():
     bench = patched(board=Board(blocks=True))
     bench.run()
     assert is_installed(bench)
-    assert bench.board.chip.blocks == 1
-    assert bench.board.chip.erased[16:32] == [1] * 6 + [0] * 8 + [1, 1]
+    assert bench.board.chip.blocks == 2
+    assert bench.board.chip.erased[16:32] == [1] * 8 + [0] * 6 + [1, 1]
 
 
 def test_cut_at_every_flash_operation_ends_in_the_same_image():
@@ -430,3 +430,14 @@ def cut_everywhere(blocks):
             bench = Bench(board=bench.board)
             bench.run()
         assert bench.is_done(), k
+
+
+def test_block_that_holds_the_trailer_is_never_erased_as_one():
+    board = Board(blocks=True)
+    slot = board.slot(1)
+    slot.begin(IMAGE, 15 * SECTOR, b"digest")
+    slot.aim(SLOT, slot.trailer)
+    for sector in range(15):
+        slot.write_sector(SLOT + sector * SECTOR, SECTOR)
+    assert board.chip.blocks == 3 and board.chip.erased[16:32] == [1] * 16
+    assert board.slot(1).holds(IMAGE, 15 * SECTOR, b"digest")
