@@ -1,6 +1,8 @@
 """The tools people use, for real: mpota emulate, esptool, mpremote, ampy."""
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from machine import BUILD, SLOT_A, Board
+from machine import BUILD, REPO, SLOT_A, Board
 
 VENV = Path(sys.executable).parent
 
@@ -111,3 +113,19 @@ def test_ampy_puts_runs_and_gets(board, tmp_path):
     assert tool("ampy", "--port", board.pty, "get", "a.py").strip() == "print('ran', 6 * 7)"
     assert tool("ampy", "--port", board.pty, "run", tmp_path / "a.py").strip() == "ran 42"
     assert "/a.py" in tool("ampy", "--port", board.pty, "ls")
+
+
+@pytest.mark.parametrize("name, size, told", [("esp8266", 0x400000, "4MB"), ("esp8266-2m", 0x200000, "2MB")])
+def test_mpota_emulate_runs_several_boards_of_the_size_named_and_prints_their_addresses(tmp_path, name, size, told):
+    files = [tmp_path / "a.bin", tmp_path / "b.bin"]
+    words = [VENV / "mpota", "emulate", name, *files, "--rom", BUILD / "rom" / "rom.elf"]
+    with subprocess.Popen([*map(str, words)], cwd=REPO, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+        try:
+            said = [process.stdout.readline().split()[1] for _ in range(8)]
+            assert said[0::4] == [str(path) for path in files] and len(set(said)) == 8
+            for flash, url, rfc2217, pty in (said[:4], said[4:]):
+                assert Path(flash).stat().st_size == size
+                assert url.startswith("socket://") and Path(pty).is_char_device()
+            assert told in tool("esptool", "--port", rfc2217, "--no-stub", "flash-id")
+        finally:
+            process.send_signal(signal.SIGINT)
