@@ -43,7 +43,8 @@ def source(service, board, config, notice):
 
         gc.collect()
         return coap.Source(notice.url, notice.size, _identity(service), config.CA)
-    _install_sockets(board, config)
+    if service.trans_protcol == COAP:  # MQTT has them, and the certificate in them
+        _install_sockets(board, config)
     from ota.download import http
 
     gc.collect()
