@@ -33,7 +33,7 @@ STORIES = {"image": (), "patch": ("--image-key", firmware.IMAGE_KEY, "--base")} 
 COMMIT, TRIAL, CONFIRM = "commit", "trial", "confirm"
 TAIL = (COMMIT, COMMIT, TRIAL, CONFIRM, CONFIRM)  # the last operations of an update: marks CCTYY
 HEAD = 3  # and its first: the trailer's erase and two started marks
-PROGRAM_ALL, ERASE_CUTS = 3, 9  # boards/emulator/nor.h
+PROGRAM_ALL, ERASE_CUTS, MAX_SECTORS = 3, 9, 4096  # boards/emulator/nor.h
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,11 @@ class Story:
         if status != emulate.EXIT_POWER_CUT:
             raise Wrong(f"the machine ended with {status}, {said}, before the cut")
         at_the_cut = self._words()
+        marks = self.board.marks(FACTS.slots[1])
         self._arm(cut_at=0)
         self.board.start()
         try:
-            self._finish()
+            self._finish(resumes=marks.count("P") > 1 and "C" not in marks)
         except AssertionError as e:
             raise Wrong(f"{at_the_cut}: {e}") from None
         return at_the_cut
@@ -142,17 +143,20 @@ class Story:
     def _informs(self):
         return self._server.log.read_text().count(f"runs {self.versions[0]}")
 
-    def _finish(self):
-        """What must follow, whatever has happened."""
+    def _finish(self, resumes=False):
+        """What must follow, whatever has happened. resumes: the fetch had come far enough not to begin again."""
         board, (old, new) = self.board, self.versions
         self._runs_confirmed()
         flash = board.flash.read_bytes()
         for slot, image, version in zip(FACTS.slots, (self.old, self.new), (old, new)):
             if flash[slot.offset : slot.offset + len(image)] != image:
                 raise AssertionError(f"the slot of {version} does not hold it")
-        said = [line for line in board.log if "YMODEM" in line or "verified" in line]
-        if said:
-            raise AssertionError(f"the second boot was at its wits' end: {said}")
+        if any(self._wear(FACTS.slots[0])):
+            raise AssertionError("a sector of the running slot was erased")
+        if any("YMODEM" in line for line in board.log):
+            raise AssertionError("the second boot waits for a person")
+        if resumes and not any("fetch resumes at" in line for line in board.log):
+            raise AssertionError("the fetch began again")
         board.forget()
         board.start()
         self._runs_confirmed()
@@ -179,6 +183,11 @@ class Story:
 
     def _operations(self):
         return struct.unpack_from("<I", (self.folder / "nor.state").read_bytes(), 20)[0]
+
+    def _wear(self, slot):
+        """Erases of each sector of a slot: the last array of the chip's state (boards/emulator/nor.h)."""
+        wear = (self.folder / "nor.state").read_bytes()[-4 * MAX_SECTORS :]
+        return struct.unpack_from(f"<{slot.size // FACTS.sector}I", wear, 4 * (slot.offset // FACTS.sector))
 
     def _keep(self, name):
         for file in ("flash.bin", "nor.state"):
