@@ -409,11 +409,15 @@ static int erase_pages(nor_t *s, const struct nor_store *store, uint32_t offset,
     return NOR_OK;
 }
 
+static int is_block(const nor_t *s, uint32_t n) {
+    return s->geometry.block ? n == s->geometry.block : n == 32768u || n == 65536u;
+}
+
 int nor_erase(nor_t *s, const struct nor_store *store, uint32_t offset, uint32_t n) {
     if (out_of_range(s, offset, n)) {
         return NOR_E_RANGE;
     }
-    if ((n != sector_bytes(s) && n != 32768u && n != 65536u) || offset % n != 0) {
+    if ((n != sector_bytes(s) && !is_block(s, n)) || offset % n != 0) {
         return NOR_E_ALIGN;
     }
     int cut = cut_falls_here(s);

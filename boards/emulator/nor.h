@@ -58,6 +58,7 @@ struct nor_range {
 // What differs between parts; all zero is a serial NOR with sectors of 4 KiB.
 struct nor_geometry {
     uint32_t sector;  // bytes of the smallest erase; 0: NOR_SECTOR_BYTES
+    uint32_t block;   // bytes of a larger one; 0: 32 and 64 KiB
     uint32_t guarded_unit; // bytes under one ECC or CRC: programmed once and as a whole, zeros excepted; 0: none
     struct nor_range guarded[NOR_GUARDED_RANGES]; // where the units are guarded
 };
@@ -107,7 +108,7 @@ int nor_read(nor_t *s, const struct nor_store *store, uint32_t offset, void *buf
 // One program command: at most a page, inside one page.
 int nor_program(nor_t *s, const struct nor_store *store, uint32_t offset, const void *buf, uint32_t n);
 
-// Erases a sector, or 32 or 64 KiB, aligned to its size.
+// Erases a sector or a larger block of the part, aligned to its size.
 int nor_erase(nor_t *s, const struct nor_store *store, uint32_t offset, uint32_t n);
 
 // A bit that fell over while nobody looked, and a guarded unit that no longer reads because of it. Needs no operation.

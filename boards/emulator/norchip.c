@@ -98,15 +98,18 @@ static int flash_erase(void *ctx, uint32_t offset, uint32_t n) {
         return OTA_E_FLASH;
     }
     chip->erases++;
-    for (const uint32_t end = offset + n; offset < end; offset += chip->nor.geometry.sector) {
+    for (const uint32_t end = offset + n; offset < end;) {
+        const uint32_t block = chip->nor.geometry.block;
+        const uint32_t part = block > 0 && offset % block == 0 && end - offset >= block ? block : chip->nor.geometry.sector;
         if (chip->watch != NULL) {
-            chip->watch(chip, offset, NULL, chip->nor.geometry.sector);
+            chip->watch(chip, offset, NULL, part);
         }
         struct nor_store store = store_of(chip);
-        int r = result(chip, nor_erase(&chip->nor, &store, offset, chip->nor.geometry.sector));
+        int r = result(chip, nor_erase(&chip->nor, &store, offset, part));
         if (r != OTA_OK) {
             return r;
         }
+        offset += part;
     }
     return OTA_OK;
 }

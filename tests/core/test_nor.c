@@ -130,6 +130,16 @@ static void test_wear_is_counted_for_each_sector(void) {
     CHECK_EQUAL(chip.nor.erases, 5);
 }
 
+static void test_block_is_erased_by_one_operation(void) {
+    blank();
+    memset(cells, 0, sizeof(cells));
+    chip.nor.geometry.block = 2 * SECTOR;
+    CHECK_EQUAL(io.erase(io.ctx, SECTOR, 3 * SECTOR), OTA_OK); // a sector, then a block
+    CHECK_EQUAL(chip.nor.erases, 2);
+    CHECK(all_are(cells, SECTOR, 0) && all_are(cells + SECTOR, 3 * SECTOR, 0xff));
+    CHECK_EQUAL(chip.nor.wear[3], 1);
+}
+
 // Cuts
 
 static void test_after_a_cut_nothing_works_until_power_is_back(void) {
@@ -389,6 +399,7 @@ int main(void) {
     RUN(test_what_is_unaligned_or_out_of_range_is_a_misuse);
     RUN(test_program_is_cut_into_the_driver_s_commands);
     RUN(test_wear_is_counted_for_each_sector);
+    RUN(test_block_is_erased_by_one_operation);
     RUN(test_after_a_cut_nothing_works_until_power_is_back);
     RUN(test_cut_program_leaves_nothing_a_prefix_a_subset_or_all);
     RUN(test_marginal_cells_read_differently_until_programmed_or_erased);

@@ -57,9 +57,9 @@ FAULTS = (
     Fault(
         "resume trusts sectors that look erased",
         (
-            ("ota/slot.py", "        self._flash.erase(offset, self._flash.sector)\n",
-             "        old = bytearray(self._flash.sector)\n        self._flash.read(offset, old)\n"
-             "        if old != b\"\\xff\" * len(old):\n            self._flash.erase(offset, self._flash.sector)\n"),
+            ("ota/slot.py", "            self._flash.erase(offset, size)\n",
+             "            old = bytearray(size)\n            self._flash.read(offset, old)\n"
+             "            if old != b\"\\xff\" * len(old):\n                self._flash.erase(offset, size)\n"),
         ),
         (("esp8266", "tiny", "twice", plan(start=140, every=16, seeds=80)), ("esp8266", "small", "twice", plan(start=400, seeds=40))),
     ),

@@ -20,7 +20,7 @@ from mpota import image, keys, patch, patching
 
 @dataclass(frozen=True)
 class Part:
-    """sector, command: bytes erased and programmed at a time. guarded_unit: bytes under one ECC or CRC. raw_trailers: the
+    """sector, command: bytes erased and programmed at a time. blocks: the driver erases larger blocks too. guarded_unit: bytes under one ECC or CRC. raw_trailers: the
     trailers lie outside of it. errno: what its driver raises."""
 
     sector: int
@@ -28,17 +28,18 @@ class Part:
     guarded_unit: int = 0
     raw_trailers: bool = False
     errno: int = 5
+    blocks: bool = False
 
 
 PARTS = {
-    "esp8266": Part(4096, 32),  # the ROM's SPIWrite sends 32 bytes at a time
+    "esp8266": Part(4096, 32, blocks=True),  # the ROM's SPIWrite sends 32 bytes at a time
     "mk3060": Part(4096, 32, 32, True, 1060),  # 32 bytes and their CRC are read as one through the cache; trailers are read raw
     "mk3080": Part(4096, 12),  # the SPI controller's FIFO takes 12 bytes behind the command: a mark is two programs
     "developerkit": Part(2048, 8, 8, False, 1060),  # ECC over 8 bytes
 }
 
-# Bytes of the payload, and sectors of 4 KiB a slot has.
-SIZES = {"tiny": (300, 3), "small": (8600, 5), "full": (600_000, 190)}
+# Bytes of the payload, sectors of 4 KiB a slot has, and bytes of a block.
+SIZES = {"tiny": (300, 4, 8192), "small": (8600, 6, 8192), "full": (600_000, 192, 65536)}
 
 KEY, FOREIGN = "test-rsa2048", "test-rsa2048-foreign"
 # name: version, security counter, signer. 1.1.9 is 1.0.0 with a few changes, and what the patch makes of it.
@@ -86,10 +87,10 @@ def make(folder, part, size):
     """Writes world.json and the artifacts into folder."""
     folder.mkdir(parents=True, exist_ok=True)
     p = PARTS[part]
-    payload_size, sectors = SIZES[size]
+    payload_size, sectors, block = SIZES[size]
     vendor_id, class_id = otacore.ids()
     world = {
-        "part": {"name": part, "sector": p.sector, "command": p.command, "guarded_unit": p.guarded_unit,
+        "part": {"name": part, "sector": p.sector, "block": block if p.blocks else 0, "command": p.command, "guarded_unit": p.guarded_unit,
                  "raw_trailers": int(p.raw_trailers), "slot_bytes": sectors * 4096, "errno": p.errno},
         "key": otacore.public_der().hex(), "vendor_id": vendor_id.hex(), "class_id": class_id.hex(),
         "offers": offers(folder, payload_size),

@@ -18,6 +18,7 @@ class Driver:
 
     def __init__(self, world):
         self._sector = world.part["sector"]
+        self._block = world.part["block"]
         self._errno = world.errno
 
     def flash_read(self, offset, buf):
@@ -28,6 +29,9 @@ class Driver:
 
     def flash_erase(self, sector):
         self._done(_sim.erase(sector * self._sector, self._sector))
+
+    def flash_erase_block(self, block):
+        self._done(_sim.erase(block * self._block, self._block))
 
     def _done(self, result):
         if result == 2:
@@ -42,7 +46,8 @@ class Board:
 
     def __init__(self, world, active):
         size = world.part["slot_bytes"]
-        self.flash = Flash(Driver(world), 2 * size, world.part["sector"])
+        driver, block = Driver(world), world.part["block"]
+        self.flash = Flash(driver, 2 * size, world.part["sector"], block, driver.flash_erase_block if block else None)
         self.slots = ((0, size), (size, size))
         self.active = active
 

@@ -43,7 +43,7 @@ def numbers(text):
 
 def setup(world):
     part = world.part
-    shape = tuple(part[name] for name in ("sector", "command", "guarded_unit", "raw_trailers", "slot_bytes"))
+    shape = tuple(part[name] for name in ("sector", "block", "command", "guarded_unit", "raw_trailers", "slot_bytes"))
     _sim.setup(shape, world.key, world.vendor_id, world.class_id)
 
 

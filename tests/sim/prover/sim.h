@@ -16,9 +16,10 @@ enum sim_phase {
 #define SIM_SHAPE_FAIL 15u // no cut: the operation stops half-way and reports an error
 #define SIM_MAX_CUTS 64u
 
-// A part: sector and program command in bytes; a guarded unit of ECC or CRC, and whether trailers are outside it.
+// A part: sector, block (the larger erase, or 0) and program command in bytes; a guarded unit of ECC or CRC, and whether
+// trailers are outside it.
 struct sim_part {
-    uint32_t sector, command, guarded_unit, raw_trailers, slot_bytes;
+    uint32_t sector, block, command, guarded_unit, raw_trailers, slot_bytes;
 };
 
 struct sim_cut {

@@ -457,6 +457,7 @@ static void setup(const struct sim_part *part, const struct sim_trust *trust) {
     norchip_io(&chip, &io);
     chip.command = part->command;
     chip.watch = watch;
+    chip.nor.geometry.block = part->block;
     chip.nor.geometry.guarded_unit = part->guarded_unit;
     for (uint32_t i = 0; i < NOR_GUARDED_RANGES; i++) {
         const uint32_t bytes = slot_bytes - (part->raw_trailers ? part->sector : 0);

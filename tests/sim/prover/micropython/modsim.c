@@ -28,17 +28,17 @@ static const uint8_t *bytes_of(mp_obj_t obj, size_t *n) {
     return info.buf;
 }
 
-// setup((sector, command, guarded_unit, raw_trailers, slot_bytes), key, vendor_id, class_id); what is passed must be kept
+// setup((sector, block, command, guarded_unit, raw_trailers, slot_bytes), key, vendor_id, class_id); what is passed must be kept
 static mp_obj_t setup(size_t n_args, const mp_obj_t *args) {
-    uint32_t part[5];
+    uint32_t part[6];
     size_t size, ignored;
     void *library = dlopen(getenv("MPOTA_SIM"), RTLD_NOW | RTLD_LOCAL);
     api = library ? dlsym(library, "sim_api") : NULL;
     if (!api) {
         mp_raise_msg_varg(&mp_type_OSError, MP_ERROR_TEXT("%s"), dlerror());
     }
-    numbers(args[0], part, 5);
-    const struct sim_part p = { part[0], part[1], part[2], part[3], part[4] };
+    numbers(args[0], part, 6);
+    const struct sim_part p = { part[0], part[1], part[2], part[3], part[4], part[5] };
     const struct sim_trust trust = {
         .key = bytes_of(args[1], &size), .vendor_id = bytes_of(args[2], &ignored), .class_id = bytes_of(args[3], &ignored),
     };
