@@ -3,7 +3,6 @@
 WORD, CALL, LOAD, HALF, CONSTANT = range(5)
 RAW, XTENSA, THUMB, ARM, X86_64 = range(5)
 M32 = 0xFFFFFFFF
-SHARE = (0, 1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6)
 RATE = [131072 // (2 * n + 3) for n in range(101)]
 
 
@@ -28,13 +27,13 @@ class Header:
         v = self.byte()
         self.arch, windows = v & 15, v >> 4
         v = self.byte()
-        self.literal_bits, self.region_shift = v & 15, v >> 4
+        self.lean, self.region_shift = v & 15, v >> 4
         self.state_bytes = 256 * self.byte()
         self.old_size = self.number()
         v = self.number()
         self.new_size = self.old_size + (-(v >> 1) - 1 if v & 1 else v >> 1)
         self.base = self.number()
-        if self.arch > X86_64 or windows > 3 or self.literal_bits > 13 or not 5 <= self.region_shift <= 13:
+        if self.arch > X86_64 or windows > 3 or self.lean > 3 or not 5 <= self.region_shift <= 13:
             raise Refused("header")
         if self.old_size > 0x1000000 or not 0 <= self.new_size <= 0x1000000:
             raise Refused("header")
@@ -343,7 +342,6 @@ class Decoder:
         self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 15, 18))
         self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
         self.inside, self.literal, self.sub = nodes(96), nodes(256), nodes(256)
-        self.hashed = nodes(1 << h.literal_bits)
         self.kind, self.reach, self.copy_recent = nodes(8), nodes(16), nodes(8)
         self.recents = [nodes(16) for _ in range(3)]
         self.offset, self.back, self.shift, self.half_shift = (Number() for _ in range(4))
@@ -351,7 +349,7 @@ class Decoder:
         size = 1 << h.region_shift
         self.image_regions = -(-(h.old_size + 4096) // size)
         self.table = [0] * (self.image_regions + sum(-(-n // size) for _, n in h.windows))
-        self.lean = 0 if h.literal_bits else 3
+        self.lean = h.lean
         self.lines = [0] * (128 >> self.lean)
         self.exact = [(0, 0)] * (128 >> self.lean)  # lower half of a target, entry
         self.half = [[0, 0] for _ in range(256 >> self.lean)]  # shift, confidence
@@ -373,18 +371,6 @@ class Decoder:
         for _ in range(bits):
             i = 2 * i + self.node(t[i])
         return i - (1 << bits)
-
-    def byte(self, t, context):
-        if not self.h.literal_bits:
-            return self.tree(t, 8)
-        i = 1
-        for _ in range(8):
-            u = self.hashed[((context << 8 | i) * 0x9E3779B1 & M32) >> (32 - self.h.literal_bits)]
-            bit = self.coder.decide(((t[i].p << 4) + (u.p - t[i].p) * SHARE[u.n]) | 8)
-            t[i].adapt(bit)
-            u.adapt(bit)
-            i = 2 * i + bit
-        return i - 256
 
     def number(self, m):
         n = self.tree(m.length, 5)
@@ -413,7 +399,7 @@ class Decoder:
             elif self.flag(self.f_start[3 * min(self.gap, 7) + self.phase]):
                 self.start()
             else:
-                self.out(self.byte(self.literal, self.phase << 8 | self.last))
+                self.out(self.tree(self.literal, 8))
                 self.gap += 1
         if self.coder.at < len(self.coder.body):
             raise Refused("long")
@@ -487,7 +473,7 @@ class Decoder:
         self.left -= 1
         self.equal = 0
         self.subs = min(self.subs + 1, 255)
-        self.copied(o, o + self.byte(self.sub, (4 + self.phase) << 8 | o) & 255)
+        self.copied(o, o + self.tree(self.sub, 8) & 255)
         self.run = 0
 
     def copied(self, o, new):

@@ -71,14 +71,14 @@ static void take_fields(struct cursor *c, struct ota_patch_info *h) {
     h->arch = v & 15u;
     h->windows = (uint8_t)(v >> 4);
     v = take(c);
-    h->literal_bits = v & 15u;
+    h->lean = v & 15u;
     h->region_shift = (uint8_t)(v >> 4);
     h->state_bytes = take(c) << 8;
     h->old_size = take_number(c);
     v = take_number(c);
     h->new_size = h->old_size + (v & 1 ? ~(v >> 1) : v >> 1);
     h->base = take_number(c);
-    c->bad |= !cut(c) && (h->arch >= OTA_PATCH_ARCHS || !patch_archs[h->arch] || h->windows > OTA_PATCH_WINDOWS || h->literal_bits > 13 ||
+    c->bad |= !cut(c) && (h->arch >= OTA_PATCH_ARCHS || !patch_archs[h->arch] || h->windows > OTA_PATCH_WINDOWS || h->lean > 3 ||
                           h->region_shift < 5 || h->region_shift > 13 || h->old_size > SIZE_MAX_BYTES || h->new_size > SIZE_MAX_BYTES);
     for (uint32_t i = 0; i < h->windows && !c->bad && !cut(c); i++) {
         take_window(c, &h->window[i]);

@@ -39,7 +39,7 @@ struct ota_patch_window {
 
 struct ota_patch_info {
     uint8_t arch;
-    uint8_t literal_bits; // log2 of the nodes that all bytes share
+    uint8_t lean;         // log2 of what the smaller tables are divided by, 0..3
     uint8_t region_shift; // log2 of the bytes that share one displacement
     uint8_t windows;
     uint32_t state_bytes; // what the decoder needs

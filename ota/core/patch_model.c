@@ -54,8 +54,7 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
 }
 
 static int literal(struct patch_state *s) {
-    uint32_t context = (uint32_t)s->phase << 8 | s->last;
-    uint8_t c = (uint8_t)patch_byte(s, N_LITERAL, context, patch_ask(s, PATCH_ASK_BYTE, NULL, 0));
+    uint8_t c = (uint8_t)patch_tree(s, N_LITERAL, 8, patch_ask(s, PATCH_ASK_BYTE, NULL, 0));
     patch_emit(s, &c, 1);
     s->gap++;
     return OTA_OK;
@@ -208,8 +207,7 @@ static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
     s->left--;
     s->equal = false;
     s->subs = (uint8_t)at_most(s->subs + 1u, 255);
-    uint32_t context = (4u + s->phase) << 8 | old;
-    uint32_t d = patch_byte(s, N_SUB, context, (patch_ask(s, PATCH_ASK_BYTE, NULL, 0) - old) & 255);
+    uint32_t d = patch_tree(s, N_SUB, 8, (patch_ask(s, PATCH_ASK_BYTE, NULL, 0) - old) & 255);
     copied(s, old, (old + d) & 255);
     s->run = 0;
     return OTA_OK;
@@ -241,12 +239,11 @@ int patch_step(struct patch_state *s, const struct ota_patch_io *io) {
 
 uint32_t patch_layout(struct patch_state *s) {
     struct ota_patch_info *h = &s->info;
-    uint32_t bits = h->literal_bits, n = h->region_shift;
-    s->lean = bits ? 0 : PATCH_LEAN;
-    s->at_half = N_HASH + (bits ? 1u << bits : 0);
-    s->at_exact = s->at_half + (PATCH_NUMBERS >> PATCH_NUMBER_SHIFT >> s->lean);
-    s->at_lines = s->at_exact + (2u << PATCH_EXACT_BITS >> s->lean);
-    s->at_table = s->at_lines + (PATCH_LINES >> s->lean);
+    uint32_t n = h->region_shift;
+    s->at_half = PATCH_NODES;
+    s->at_exact = s->at_half + (PATCH_NUMBERS >> PATCH_NUMBER_SHIFT >> h->lean);
+    s->at_lines = s->at_exact + (2u << PATCH_EXACT_BITS >> h->lean);
+    s->at_table = s->at_lines + (PATCH_LINES >> h->lean);
     s->image_regions = (h->old_size + PATCH_BEYOND + (1u << n) - 1) >> n;
     s->regions = s->image_regions;
     for (uint32_t i = 0; i < h->windows; i++) {

@@ -14,7 +14,6 @@
 #define PATCH_NEAR 16u
 #define PATCH_BEYOND 4096u // addresses so far behind the image's end still belong to it
 #define PATCH_NUMBERS 4096u // numbers below may be renumbered
-#define PATCH_LEAN 3u // log2 of what the smaller tables are divided by in a decoder that has no table of bytes
 #define PATCH_NUMBER_SHIFT 4u
 #define PATCH_LINES 128u
 #define PATCH_EXACT_BITS 7u
@@ -44,7 +43,7 @@ enum {
     N_IN = N_NUMBER + 4 * 48,
     N_LITERAL = N_IN + 2 * 48,
     N_SUB = N_LITERAL + 256,
-    N_HASH = N_SUB + 256,
+    PATCH_NODES = N_SUB + 256,
 };
 // Models of signed numbers.
 enum patch_number_model { NUMBER_OFFSET, NUMBER_BACK, NUMBER_SHIFT, NUMBER_HALF };
@@ -77,7 +76,7 @@ struct patch_state {
     uint32_t range, code, past_end;
     uint32_t new_pos, old_pos, old_from, gap, ends[3];
     uint32_t ahead; // bytes that both images still have from here
-    uint32_t image_regions, regions, far_next, lean;
+    uint32_t image_regions, regions, far_next;
     uint32_t at_half, at_exact, at_lines, at_table;
     int32_t recent[PATCH_RECENT], far[PATCH_FAR];
     uint32_t flag[PATCH_FLAGS];
@@ -135,7 +134,6 @@ void patch_learn_half(struct patch_state *s, uint32_t old_number, uint32_t new_n
 int patch_flag(struct patch_state *s, uint32_t f, int want);
 int patch_node(struct patch_state *s, uint32_t at, int want);
 uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t want);
-uint32_t patch_byte(struct patch_state *s, uint32_t at, uint32_t context, uint32_t want);
 int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want);
 
 #endif

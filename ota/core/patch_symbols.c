@@ -4,7 +4,6 @@
 
 #define FLAG_LIMIT 100u
 #define NODE_LIMIT 15u
-#define ALONE 0xffffffffu
 
 // Constants are whole words: a chip may have them in flash that is read by words alone.
 
@@ -17,12 +16,6 @@ static const uint32_t rates[] = {R32(0), R32(32), R32(64), R2(96), R2(98), R2(10
 
 static uint32_t rate(uint32_t n) {
     return rates[n >> 1] >> (n & 1) * 16 & 0xffff;
-}
-
-// Share, in sixteenths, of a hashed context that has been seen n times.
-static uint32_t share(uint32_t n) {
-    static const uint32_t shares[2] = {0x44433210, 0x66655555};
-    return shares[n >> 3] >> (n & 7) * 4 & 15;
 }
 
 // A flag: probability of a 1 in 22 bits above a count in 10. Long runs of zeros cost next to nothing.
@@ -38,38 +31,26 @@ int patch_flag(struct patch_state *s, uint32_t f, int want) {
     return bit;
 }
 
-// The value of a tree of nodes: 12 bits of probability above a count in 4. Unless `context` is ALONE, each is averaged
-// with one that a hash of the context picks.
-static uint32_t value(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t context, uint32_t want) {
-    uint32_t i = 1, hash_bits = context == ALONE ? 0 : s->info.literal_bits;
-    (void)want;
-    for (uint32_t b = bits; b--;) {
-        uint16_t *t = s->node + at + i, *u = hash_bits ? s->node + N_HASH + ((context << 8 | i) * 0x9e3779b1u >> (32 - hash_bits)) : t;
-        int32_t p = *t >> 4, q = *u >> 4;
-        int bit = patch_code(s, (uint32_t)((p << 4) + (q - p) * (int32_t)share(*u & 15)) | 8, want >> b & 1);
-        for (;; t = u) {
-            uint32_t v = *t >> 4, n = *t & 15u, r = rate(n);
-            v = bit ? v + ((4095 - v) * r >> 16) : v - (v * r >> 16);
-            *t = (uint16_t)(v << 4 | (n < NODE_LIMIT ? n + 1 : n));
-            if (t == u) {
-                break;
-            }
-        }
-        i = i << 1 | (uint32_t)bit;
-    }
-    return i - (1u << bits);
-}
-
+// A node: 12 bits of probability above a count in 4.
 int patch_node(struct patch_state *s, uint32_t at, int want) {
-    return (int)value(s, at - 1, 1, ALONE, (uint32_t)want);
+    uint32_t p = s->node[at] >> 4, n = s->node[at] & 15u, r = rate(n);
+    int bit = patch_code(s, p << 4 | 8, want);
+    if (bit) {
+        p += (4095 - p) * r >> 16;
+    } else {
+        p -= p * r >> 16;
+    }
+    s->node[at] = (uint16_t)(p << 4 | (n < NODE_LIMIT ? n + 1 : n));
+    return bit;
 }
 
 uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t want) {
-    return value(s, at, bits, ALONE, want);
-}
-
-uint32_t patch_byte(struct patch_state *s, uint32_t at, uint32_t context, uint32_t want) {
-    return value(s, at, 8, context, want);
+    uint32_t i = 1;
+    (void)want;
+    for (uint32_t b = bits; b--;) {
+        i = i << 1 | (uint32_t)patch_node(s, at + i, want >> b & 1);
+    }
+    return i - (1u << bits);
 }
 
 // A signed number, small ones cheap: the length of its magnitude plus one, then the bits below the top one.

@@ -82,14 +82,14 @@ int32_t patch_candidate(const struct patch_state *s, const struct patch_guess *g
 
 // A place for targets that moved otherwise than their region, by a hash of the target: its lower 16 bits, then an entry.
 static uint16_t *exact(struct patch_state *s, uint32_t target) {
-    return s->node + s->at_exact + 2 * (target * 0x9e3779b1u >> (32 - PATCH_EXACT_BITS + s->lean));
+    return s->node + s->at_exact + 2 * (target * 0x9e3779b1u >> (32 - PATCH_EXACT_BITS + s->info.lean));
 }
 
 // What the tables say of the site: displacement, entry, and how far that can be trusted.
 void patch_look_up(struct patch_state *s, struct patch_guess *g) {
     uint32_t target = g->site->target;
     if (g->site->type == PATCH_LOAD) {
-        g->entry = s->node + s->at_lines + ((target - s->info.base) >> 6 & ((PATCH_LINES >> s->lean) - 1));
+        g->entry = s->node + s->at_lines + ((target - s->info.base) >> 6 & ((PATCH_LINES >> s->info.lean) - 1));
         g->d = *g->entry ? unpack(s, *g->entry) : (int32_t)(s->new_pos - s->old_pos);
         g->trust = *g->entry ? 2 : 0;
         return;
@@ -150,7 +150,7 @@ void patch_fill(struct patch_state *s, uint32_t n) {
 
 // A renumbered small number's entry: its shift in the high byte, confidence 0..3 in the low one.
 uint16_t *patch_half(struct patch_state *s, uint32_t number) {
-    return s->node + s->at_half + (number >> (PATCH_NUMBER_SHIFT + s->lean));
+    return s->node + s->at_half + (number >> (PATCH_NUMBER_SHIFT + s->info.lean));
 }
 
 void patch_learn_half(struct patch_state *s, uint32_t old_number, uint32_t new_number) {

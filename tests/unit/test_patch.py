@@ -120,7 +120,7 @@ def number(v):
 
 OLD = bytes(range(256)) * 4
 GOOD = {
-    "magic": b"mP", "version": b"\1", "arch": b"\x12", "bits": b"\xa4", "state_bytes": b"\x20",
+    "magic": b"mP", "version": b"\1", "arch": b"\x12", "bits": b"\xa0", "state_bytes": b"\x20",
     "old_size": number(len(OLD)), "new_size": number(0), "base": number(0x08000000), "window": number(0x2000) + number(16),
     "old_sha256": hashlib.sha256(OLD).digest(), "new_sha256": bytes(32),
 }
@@ -142,9 +142,9 @@ def test_the_header_that_the_refusals_start_from_is_accepted():
         ("version", b"\2", 1071),
         ("arch", b"\x15", 1071),
         ("arch", b"\x42", 1071),
-        ("bits", b"\xae", 1071),
-        ("bits", b"\x44", 1071),
-        ("bits", b"\xe4", 1071),
+        ("bits", b"\xa4", 1071),
+        ("bits", b"\x40", 1071),
+        ("bits", b"\xe0", 1071),
         ("state_bytes", b"\x0c", 1071),
         ("old_size", number(0x1000001), 1071),
         ("old_size", b"\xff\xff\xff\xff\x7f", 1071),

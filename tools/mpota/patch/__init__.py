@@ -33,7 +33,7 @@ class _Window(ctypes.Structure):
 
 class _Info(ctypes.Structure):
     _fields_ = [
-        ("arch", ctypes.c_uint8), ("literal_bits", ctypes.c_uint8), ("region_shift", ctypes.c_uint8), ("windows", ctypes.c_uint8),
+        ("arch", ctypes.c_uint8), ("lean", ctypes.c_uint8), ("region_shift", ctypes.c_uint8), ("windows", ctypes.c_uint8),
         ("state_bytes", ctypes.c_uint32), ("old_size", ctypes.c_uint32), ("new_size", ctypes.c_uint32), ("base", ctypes.c_uint32),
         ("window", _Window * 3), ("old_sha256", ctypes.c_uint8 * 32), ("new_sha256", ctypes.c_uint8 * 32),
     ]
@@ -183,7 +183,7 @@ def info(patch):
         "base_address": h.base,
         "windows": [[w.start, w.size] for w in h.window[: h.windows]],
         "state_bytes": h.state_bytes,
-        "literal_bits": h.literal_bits,
+        "lean": h.lean,
         "region_bytes": 1 << h.region_shift,
         "base_size": h.old_size,
         "base_sha256": bytes(h.old_sha256).hex(),

@@ -13,7 +13,7 @@ using State = std::vector<uint32_t>;
 
 patch_state *scan_state(State &memory, ota_patch_info info, uint32_t size) {
     info.old_size = info.new_size = size;
-    info.literal_bits = 0;
+    info.lean = 0;
     memory.assign(state_size(info) / 4, 0);
     auto *s = reinterpret_cast<patch_state *>(memory.data());
     s->info = info;

@@ -9,7 +9,7 @@ namespace {
 const int rounds = 5;
 const uint32_t polished_bytes = 200000000; // of new image that may be coded to polish copies
 const size_t polished_copies = 400;
-const uint8_t most_literal_bits = 12;
+const uint8_t most_lean = 3;
 const uint32_t shortest_seed = 5;
 
 void put_number(Bytes &out, uint32_t v) {
@@ -20,7 +20,7 @@ void put_number(Bytes &out, uint32_t v) {
 }
 
 Bytes header(const ota_patch_info &h) {
-    Bytes out = {'m', 'P', 1, (uint8_t)(h.arch | h.windows << 4), (uint8_t)(h.literal_bits | h.region_shift << 4), (uint8_t)(h.state_bytes >> 8)};
+    Bytes out = {'m', 'P', 1, (uint8_t)(h.arch | h.windows << 4), (uint8_t)(h.lean | h.region_shift << 4), (uint8_t)(h.state_bytes >> 8)};
     put_number(out, h.old_size);
     uint32_t d = h.new_size - h.old_size;
     put_number(out, d >> 31 ? ~(d << 1) : d << 1);
@@ -47,13 +47,13 @@ void attempt(const Job &job, const std::vector<Copy> &copies, Best &best) {
     }
 }
 
-// With regions of this size, the largest table for bytes that fits beside them. Whether the patch is the smallest yet.
+// With regions of this size, the least lean other tables that fit beside them. Whether the patch is the smallest yet.
 bool attempt_region(Job job, const std::vector<Copy> &copies, uint32_t shift, Best &best) {
     uint32_t budget = job.info.state_bytes;
     size_t before = best.patch.size();
     job.info.region_shift = (uint8_t)shift;
-    for (uint8_t bits = most_literal_bits + 1; bits--;) {
-        job.info.literal_bits = bits;
+    for (uint8_t lean = 0; lean <= most_lean; lean++) {
+        job.info.lean = lean;
         job.info.state_bytes = state_size(job.info);
         if (job.info.state_bytes <= budget) {
             attempt(job, copies, best);
@@ -80,7 +80,6 @@ void attempt_regions(const Job &job, const std::vector<Copy> &copies, Best &best
 
 std::vector<Copy> choose_copies(Job job) {
     job.info.region_shift = 9;
-    job.info.literal_bits = 11;
     job.info.state_bytes = state_size(job.info);
     Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, job.info);
     std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), shortest_seed);
