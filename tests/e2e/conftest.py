@@ -74,9 +74,7 @@ class Served(Server):
         """Ends the server, does something else, and starts it on the same ports; the Links stay."""
         super().stop()
         meanwhile()
-        ports = [word for name in self.links for word in (f"--{name}-port", str(self.address[f"{name}_port"]))]
-        again = Server(self.folder, "--host", THERE, *ports).start()
-        self._process, self.address = again._process, again.address
+        super().start()
 
     def stop(self):
         for link in self.links.values():

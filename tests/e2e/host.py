@@ -42,7 +42,7 @@ class Server:
         self._ports = ()
 
     def start(self, timeout_s=20):
-        """Again after stop(), it has the same MQTT and HTTP ports."""
+        """Again after stop(), it has the same ports."""
         self.folder.mkdir(parents=True, exist_ok=True)
         address = self.folder / "server.json"
         with self.log.open("a") as log:
@@ -55,7 +55,10 @@ class Server:
                 raise AssertionError(f"mpota serve did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
         self.address = json.loads(address.read_text())
-        self._ports = [word for name in ("mqtt", "http") for word in (f"--{name}-port", str(self.address[f"{name}_port"]))]
+        self._ports = [
+            word for name in ("mqtt", "mqtts", "http", "https", "coap", "coaps")
+            for word in (f"--{name}-port", str(self.address[f"{name}_port"]))
+        ]  # fmt: skip
         return self
 
     def stop(self):

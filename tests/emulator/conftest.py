@@ -10,8 +10,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import machine  # noqa: E402
 
-pytestmark = pytest.mark.emulator
-
 
 @pytest.fixture(scope="session", autouse=True)
 def rom():
