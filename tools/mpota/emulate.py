@@ -248,7 +248,8 @@ class Emulator:
         return command + (["-icount", self.settings.icount] if self.settings.icount else [])
 
     def _read_qmp(self) -> dict:
-        assert self._qmp is not None
+        if self._qmp is None:
+            raise EmulatorError("not on")  # the machine has ended while its watcher asked
         while b"\n" not in self._qmp_input:
             data = self._qmp.recv(4096)
             if not data:
