@@ -133,11 +133,12 @@ static uint32_t choose(struct patch_state *s, const struct patch_guess *g, int32
             return k;
         }
     }
-    uint32_t shift = patch_ask(s, PATCH_ASK_SHIFT, g, 0);
-    if (shift == PATCH_NO_SHIFT || (shift - (uint32_t)g->d) & ((1u << site->unit) - 1)) {
+    uint32_t shift = patch_ask(s, PATCH_ASK_SHIFT, g, 0), more = shift - (uint32_t)g->d;
+    // The one number that has no code is no shift either.
+    if (shift == PATCH_NO_SHIFT || more == PATCH_NO_SHIFT || more & ((1u << site->unit) - 1)) {
         return ALTERNATIVE_BYTES;
     }
-    *want = (int32_t)(shift - (uint32_t)g->d) >> site->unit;
+    *want = (int32_t)more >> site->unit;
     return ALTERNATIVE_NUMBER;
 }
 

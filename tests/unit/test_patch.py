@@ -99,6 +99,13 @@ def test_empty_images_round_trip():
         round_trip(old, new, "auto")
 
 
+def test_a_call_to_the_other_end_of_the_address_space_round_trips():
+    old = b"".join(b"\x90" * 20 + b"\xe8" + (16 * i).to_bytes(4, "little") for i in range(12))
+    new = bytearray(b"moved by" + old)
+    new[8 + 25 * 5 + 24] ^= 0x80
+    round_trip(old, bytes(new), "x86-64")
+
+
 def test_info_says_what_the_header_says():
     old, new = linked_pair(4, "xtensa", 400)
     i = patch.info(patch.make(old, new, "xtensa"))
