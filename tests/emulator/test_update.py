@@ -284,7 +284,7 @@ def test_two_corrupt_slots_are_rescued_by_ymodem(firmware, new_lamp):
     with lamp.flash.open("r+b") as flash:
         for slot in FACTS.slots:
             flash.seek(slot.offset)
-            flash.write(image[:300000] + b"\0" + image[300001:])
+            flash.write(image[:300000] + bytes([image[300000] ^ 0xFF]) + image[300001:])
     port = Port(lamp.machine.url)
     lamp.machine.power_on()
     port.expect("send an image by YMODEM, for slot A\r\n", PATIENT_S)

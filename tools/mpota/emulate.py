@@ -118,9 +118,20 @@ class Emulator:
         self._qmp_input = b""
         self._read_qmp()
         self._qmp_command("qmp_capabilities")
-        self._qmp_command("cont")
+        self._go()
         self._off = threading.Event()
         threading.Thread(target=self._watch, args=(self._off,), daemon=True).start()
+
+    def _go(self) -> None:
+        """Lets the machine run. A short program may stop it before QEMU has answered; wait() then tells how it ended."""
+        assert self._process is not None
+        try:
+            self._qmp_command("cont")
+        except EmulatorError:
+            try:
+                self._process.wait(_START_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise EmulatorError(f"{_QEMU}: no answer") from None
 
     def power_off(self) -> str:
         """Ends QEMU at once, as pulling the plug does. Returns what it said."""
