@@ -16,7 +16,7 @@ _E_PATCH_SIZE = const(1075)
 
 
 class Install:
-    """active, inactive: Slots. patch: (offset, size) of the bare patch in flash. buf: one sector, shared.
+    """active, inactive: Slots. patch: (offset, size) of the bare patch in flash. buf: the slots' scratch buffer.
     state_bytes: what the decoder may have. progress(done, total): called with bytes of the new image."""
 
     def __init__(self, active, inactive, patch, buf, state_bytes, progress):
@@ -45,7 +45,7 @@ class Install:
             )
             if not n:
                 raise OSError(_E_PATCH_SIZE)
-            self._inactive.write_sector(self._inactive.offset + done, n)
+            self._inactive.write_part(self._inactive.offset + done, n)
             done += n
             self._progress(done, self.size)
             yield
@@ -57,7 +57,7 @@ class Install:
         digest = hashlib.sha256()
         view = memoryview(self._buf)
         for offset in range(0, size, len(self._buf)):
-            self._active.read_sector(self._active.offset + offset)
+            self._active.read_part(self._active.offset + offset)
             n = min(size - offset, len(self._buf))
             digest.update(self._buf if n == len(self._buf) else view[:n])
             yield

@@ -4,7 +4,8 @@ Every function works on the caller's buffers and allocates nothing but its resul
 OSError(code) with a code of SPEC.md section 5; a wrong buffer raises ValueError.
 
 mark(buf, kind, arg, number, tail): writes one mark of 16 bytes to the start of buf (SPEC.md section 2).
-trailer(buf, n) -> tuple: what the n bytes of a trailer say; index it with the constants T_* below.
+trailer(state, buf, n) -> tuple: what a trailer says up to and with its next n bytes; state has TRAILER_STATE bytes, zeros before the
+first.
 image_init(state, limit): starts reading an image of at most limit bytes; state has IMAGE_STATE bytes.
 image_push(state, buf, n) -> count consumed; fewer than n only at the image's end.
 image_finish(state, work, keys, vendor_id, class_id, min_counter): everything SPEC.md section 1 demands.
@@ -23,6 +24,7 @@ rsa_verify(work, key, hash, signature): RSASSA-PKCS1-v1_5 over a SHA-256 (RFC 80
 from _ota import (
     IMAGE_STATE,
     MD5_STATE,
+    TRAILER_STATE,
     datagram,
     image_finish,
     image_info,

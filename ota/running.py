@@ -11,14 +11,13 @@ def read(slot, feed):
     read. feed(): restarts the watchdog."""
     state = bytearray(native.IMAGE_STATE)
     native.image_init(state, slot.room)
-    sector = len(slot.buf)
     offset = slot.offset
     while offset < slot.trailer:
         feed()
-        slot.read_sector(offset)
-        if native.image_push(state, slot.buf, sector) != sector:
+        slot.read_part(offset)
+        if native.image_push(state, slot.buf, len(slot.buf)) != len(slot.buf):
             break
-        offset += sector
+        offset += len(slot.buf)
         if slot.complete:
             break
     version, counter = native.image_info(state)[:2]

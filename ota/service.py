@@ -20,6 +20,7 @@ from ota.slot import Slot
 
 _LAST_DATA_FAULT = const(1011)
 _TURNS = const(15)
+_BUF = const(2048)  # bytes: the smallest sector of all boards, and what RSA works in
 _E_DECLINED = const(1028)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
@@ -74,7 +75,7 @@ class OtaService:
             raise RuntimeError("already initialised")
         board = self._board
         self._rules = Rules(self.dl_protcol, self.sign_type, board.has_tls, self._config.DIGEST_KEY)
-        self._buf = bytearray(board.flash.sector)
+        self._buf = bytearray(_BUF)
         slots = [Slot(board.flash, offset, size, self._buf) for offset, size in board.slots]
         self._active = slots[board.active]
         self._inactive = slots[1 - board.active]

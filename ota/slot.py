@@ -28,7 +28,7 @@ _E_TRAILER_FULL = const(1061)
 
 
 class Slot:
-    """flash: the flash contract. offset, size: bytes, whole sectors. buf: a scratch buffer of one sector."""
+    """flash: the flash contract. offset, size: bytes, whole sectors. buf: a scratch buffer; a sector is a multiple of it."""
 
     def __init__(self, flash, offset, size, buf):
         self._flash = flash
@@ -49,7 +49,9 @@ class Slot:
 
     def load(self):
         """Reads the trailer from flash."""
-        self._read_trailer()
+        state = bytearray(native.TRAILER_STATE)
+        for offset in self._trailer_parts():
+            facts = native.trailer(state, self.buf, len(self.buf))
         (
             self._next,
             self._started,
@@ -65,7 +67,7 @@ class Slot:
             self._rejected,
             self.reason,
             self._reported,
-        ) = native.trailer(self.buf, len(self.buf))
+        ) = facts
 
     @property
     def complete(self):
@@ -109,7 +111,9 @@ class Slot:
         self.load()
 
     def step(self, written):
-        """Marks progress: the first `written` bytes of the artifact, whole sectors, are in flash."""
+        """Marks progress: the first `written` bytes of the artifact are in flash. Only whole sectors count, or all."""
+        if written % self._flash.sector and written < self.artifact_size:
+            return
         step = written * _STEPS // self.artifact_size
         if step > self.progress * _STEPS // self.artifact_size:
             self._append(_PROGRESS, step, written, _NO_TAIL, 1)
@@ -174,44 +178,50 @@ class Slot:
                 return
         raise OSError(_E_FLASH)
 
-    def _read_trailer(self):
-        """Fills the scratch buffer. A place that cannot be read (ECC) is no mark, but one that _forget zeroes."""
-        try:
-            self._flash.read(self.trailer, self.buf)
-            return
-        except OSError:
-            pass
-        view = memoryview(self.buf)
-        for place in range(0, len(self.buf), _MARK):
+    def _trailer_parts(self):
+        """Reads the trailer part by part into the scratch buffer; yields the offset of each. A place that cannot be read (ECC)
+        is no mark, but one that _forget zeroes."""
+        buf = self.buf
+        for offset in range(self.trailer, self.offset + self.size, len(buf)):
             try:
-                self._flash.read(self.trailer + place, view[place : place + _MARK])
+                self._flash.read(offset, buf)
+            except OSError:
+                self._read_places(offset)
+            yield offset
+
+    def _read_places(self, offset):
+        view = memoryview(self.buf)
+        for place in range(0, len(view), _MARK):
+            try:
+                self._flash.read(offset + place, view[place : place + _MARK])
             except OSError:
                 for i in range(place, place + _MARK):
-                    self.buf[i] = _COMPLETE
+                    view[i] = _COMPLETE
 
     def _forget(self):
         """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""
-        self._read_trailer()
         for i in range(_MARK):
             self._mark[i] = 0
-        for place in range(0, self._flash.sector, _MARK):
-            if self.buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
-                try:
-                    self._flash.write(self.trailer + place, self._mark, _MARK)
-                except OSError:
-                    pass  # the erase that follows is what counts
+        for offset in self._trailer_parts():
+            for place in range(0, len(self.buf), _MARK):
+                if self.buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
+                    try:
+                        self._flash.write(offset + place, self._mark, _MARK)
+                    except OSError:
+                        pass  # the erase that follows is what counts
 
     def floor(self):
         """The security counter below which nothing may be installed."""
         return self.counter if self.confirmed else 0
 
     def aim(self, offset, end):
-        """Sectors will be written in order from offset on, and all as far as end may be erased. None of it counts as erased."""
+        """Flash will be written in order from offset, a sector's start, on, and all as far as end may be erased. None of it counts as
+        erased."""
         self._erased, self._end = offset, end
 
-    def write_sector(self, offset, n):
-        """Writes the first n bytes of the scratch buffer to the next sector, erased before: alone, or with the block that
-        begins there, if all of that may be erased."""
+    def write_part(self, offset, n):
+        """Writes the first n bytes of the scratch buffer, and blanks. A sector is erased before its first part is written: alone,
+        or with the block that begins there, if all of that may be erased."""
         for i in range(n, len(self.buf)):
             self.buf[i] = 0xFF
         if offset >= self._erased:
@@ -222,6 +232,6 @@ class Slot:
             self._erased = offset + size
         self._flash.write(offset, self.buf, len(self.buf))
 
-    def read_sector(self, offset):
-        """Reads one sector into the scratch buffer."""
+    def read_part(self, offset):
+        """Fills the scratch buffer."""
         self._flash.read(offset, self.buf)

@@ -1,6 +1,6 @@
 """One update: fetch, authenticate, verify, commit (DESIGN.md, "An update is seven steps").
 
-`steps()` is a generator: every `next` does one bounded piece of work, at most one network read or one sector
+`steps()` is a generator: every `next` does one bounded piece of work, at most one network read or one buffer
 written. It ends when the image is committed; a refusal is OSError(code). All that must survive a cut is in the
 slot's trailer.
 """
@@ -32,7 +32,7 @@ _ECONNRESET = const(104)
 
 class Update:
     """notice: the checked notification. source: what is downloaded. active, inactive: Slots. trust: see native.
-    buf: one sector, shared with the service. patch_state: bytes of memory for the patch decoder.
+    buf: the slots' scratch buffer. patch_state: bytes of memory for the patch decoder.
     progress(done, total): called as bytes are fetched and, of a patch, installed."""
 
     def __init__(self, notice, source, active, inactive, trust, buf, patch_state, progress):
@@ -109,8 +109,9 @@ class Update:
 
     def _stream(self, done):
         size = self.notice.size
-        base = self._inactive.artifact_offset()
-        self._inactive.aim(base + done, self._inactive.trailer)
+        slot = self._inactive
+        base = slot.artifact_offset()
+        slot.aim(base + done, slot.trailer)
         while done < size:
             want = min(size - done, len(self._buf))
             got = 0
@@ -126,9 +127,9 @@ class Update:
                     raise OSError(_ECONNRESET)
                 got += len(part)
                 yield
-            self._inactive.write_sector(base + done, want)
+            slot.write_part(base + done, want)
             done += want
-            self._inactive.step(done)
+            slot.step(done)
             self._progress(done, size * 2 if self._type == PATCH else size)
             yield
         if not self._source.ended():
@@ -174,7 +175,7 @@ class Update:
         fault = None
         for offset in range(0, size, len(self._buf)):
             n = min(size - offset, len(self._buf))
-            self._inactive.read_sector(base + offset)
+            self._inactive.read_part(base + offset)
             if digest:
                 digest.update(self._buf if n == len(self._buf) else self._view[:n])
             if not fault:

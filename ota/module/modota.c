@@ -65,31 +65,30 @@ static mp_obj_t mark(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mark_obj, 5, 5, mark);
 
-static mp_obj_t trailer(mp_obj_t buf, mp_obj_t n_obj) {
+static mp_obj_t trailer(mp_obj_t state, mp_obj_t buf, mp_obj_t n_obj) {
     uint32_t n;
     const uint8_t *p = input(buf, n_obj, &n);
-    ota_trailer_t t;
-    ota_trailer_init(&t);
-    ota_trailer_push(&t, p, n & ~(uint32_t)(OTA_MARK_BYTES - 1));
+    ota_trailer_t *t = buffer(state, sizeof(*t), MP_BUFFER_WRITE);
+    ota_trailer_push(t, p, n & ~(uint32_t)(OTA_MARK_BYTES - 1));
     mp_obj_t items[] = {
-        MP_OBJ_NEW_SMALL_INT(t.next),
-        MP_OBJ_NEW_SMALL_INT(t.started),
-        MP_OBJ_NEW_SMALL_INT(t.artifact_type),
-        mp_obj_new_int_from_uint(t.artifact_size),
-        mp_obj_new_bytes(t.digest, sizeof(t.digest)),
-        mp_obj_new_int_from_uint(t.progress),
-        MP_OBJ_NEW_SMALL_INT(t.complete),
-        mp_obj_new_int_from_uint(t.sequence),
-        mp_obj_new_int_from_uint(t.counter),
-        MP_OBJ_NEW_SMALL_INT(t.tried),
-        MP_OBJ_NEW_SMALL_INT(t.confirmed),
-        MP_OBJ_NEW_SMALL_INT(t.rejected),
-        mp_obj_new_int_from_uint(t.reason),
-        MP_OBJ_NEW_SMALL_INT(t.reported),
+        MP_OBJ_NEW_SMALL_INT(t->next),
+        MP_OBJ_NEW_SMALL_INT(t->started),
+        MP_OBJ_NEW_SMALL_INT(t->artifact_type),
+        mp_obj_new_int_from_uint(t->artifact_size),
+        mp_obj_new_bytes(t->digest, sizeof(t->digest)),
+        mp_obj_new_int_from_uint(t->progress),
+        MP_OBJ_NEW_SMALL_INT(t->complete),
+        mp_obj_new_int_from_uint(t->sequence),
+        mp_obj_new_int_from_uint(t->counter),
+        MP_OBJ_NEW_SMALL_INT(t->tried),
+        MP_OBJ_NEW_SMALL_INT(t->confirmed),
+        MP_OBJ_NEW_SMALL_INT(t->rejected),
+        mp_obj_new_int_from_uint(t->reason),
+        MP_OBJ_NEW_SMALL_INT(t->reported),
     };
     return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
 }
-static MP_DEFINE_CONST_FUN_OBJ_2(trailer_obj, trailer);
+static MP_DEFINE_CONST_FUN_OBJ_3(trailer_obj, trailer);
 
 static mp_obj_t image_init(mp_obj_t state, mp_obj_t limit) {
     ota_image_init(buffer(state, sizeof(ota_image_t), MP_BUFFER_WRITE), (uint32_t)mp_obj_get_int_truncated(limit));
@@ -163,6 +162,7 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(rsa_verify_obj, 4, 4, rsa_verify);
 static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__ota) },
     { MP_ROM_QSTR(MP_QSTR_mark), MP_ROM_PTR(&mark_obj) },
+    { MP_ROM_QSTR(MP_QSTR_TRAILER_STATE), MP_ROM_INT(sizeof(ota_trailer_t)) },
     { MP_ROM_QSTR(MP_QSTR_trailer), MP_ROM_PTR(&trailer_obj) },
     { MP_ROM_QSTR(MP_QSTR_IMAGE_STATE), MP_ROM_INT(sizeof(ota_image_t)) },
     { MP_ROM_QSTR(MP_QSTR_image_init), MP_ROM_PTR(&image_init_obj) },

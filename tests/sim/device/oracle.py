@@ -42,7 +42,8 @@ class Oracle:
     def trailer(self, slot, before=False):
         end = (slot + 1) * self._world.part["slot_bytes"]
         sector = self._world.part["sector"]
-        return native.trailer(memoryview(_sim.cells(True) if before else self._cells)[end - sector : end], sector)
+        cells = memoryview(_sim.cells(True) if before else self._cells)
+        return native.trailer(bytearray(native.TRAILER_STATE), cells[end - sector : end], sector)
 
     def looked_at(self):
         """Before every boot: what a slot's marks promise is there."""

@@ -18,6 +18,7 @@ except ImportError:
 
 ROOT = os.getenv("MPOTA_ROOT")
 SLOT = 16 * SECTOR
+BUF = 2048
 
 
 class Clock:
@@ -144,11 +145,11 @@ class Board:
             slot.confirm()
 
     def slot(self, i):
-        return Slot(self.flash, self.slots[i][0], self.slots[i][1], bytearray(SECTOR))
+        return Slot(self.flash, self.slots[i][0], self.slots[i][1], bytearray(BUF))
 
     def both(self):
         """Both slots over one scratch buffer, as the service has them."""
-        buf = bytearray(SECTOR)
+        buf = bytearray(BUF)
         return [Slot(self.flash, offset, size, buf) for offset, size in self.slots]
 
     def feed(self):

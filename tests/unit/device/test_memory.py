@@ -8,7 +8,7 @@ from ota.slot import IMAGE, PATCH
 from ota.transport import net
 from ota.update import Update
 
-from fakes import SLOT, Board, Source, image, notice, trust
+from fakes import BUF, SLOT, Board, Source, image, notice, trust
 from ramflash import SECTOR
 from wires import Wire
 
@@ -47,7 +47,7 @@ def all_whole_sectors(begun):
 
 def test_fetch_of_whole_sectors_allocates_nothing():
     begun = Begun()
-    assert begun.locked(all_whole_sectors) == 5 * 9 - 1
+    assert begun.locked(all_whole_sectors) == 5 * (8 + 2) - 1
     assert begun.board.chip.get(SLOT, 5 * SECTOR) == image("new")[: 5 * SECTOR]
 
 
@@ -67,13 +67,13 @@ def test_authentication_of_whole_sectors_allocates_nothing():
     next(begun.steps)
     next(begun.steps)
     reads = [0]
-    read = begun.slot.read_sector
+    read = begun.slot.read_part
 
     def counted(offset):
         reads[0] += 1
         read(offset)
 
-    begun.slot.read_sector = counted
+    begun.slot.read_part = counted
     begun.locked(lambda one: reads[0] == 3)
     for _ in begun.steps:
         pass
@@ -119,7 +119,7 @@ def test_install_allocates_nothing_per_sector():
     assert one.board.chip.get(SLOT, len(image("new"))) == image("new")
 
 
-def test_marks_and_sectors_are_written_without_allocating():
+def test_marks_and_parts_are_written_without_allocating():
     board = Board()
     slot = board.slot(1)
     slot.begin(IMAGE, 128 * SECTOR, b"digest")
@@ -127,9 +127,10 @@ def test_marks_and_sectors_are_written_without_allocating():
     try:
         for i in range(1, 9):
             slot.aim(SLOT, SLOT + SECTOR + 100)
-            slot.write_sector(SLOT, SECTOR)
-            slot.write_sector(SLOT + SECTOR, 100)
-            slot.read_sector(SLOT)
+            slot.write_part(SLOT, BUF)
+            slot.write_part(SLOT + BUF, BUF)
+            slot.write_part(SLOT + SECTOR, 100)
+            slot.read_part(SLOT)
             slot.step(i * SECTOR)
     finally:
         micropython.heap_unlock()

@@ -15,12 +15,12 @@ def read(board, i=0):
 
 def test_factory_image_is_read_to_its_end_for_its_counter():
     board = Board(confirmed=False)
-    assert read(board) == ("1.0.0", 5, 3)
+    assert read(board) == ("1.0.0", 5, 5)
     board.chip.put(0, image("new"))
-    assert read(board) == ("1.1.0", 6, 6)
+    assert read(board) == ("1.1.0", 6, 11)
 
 
-def test_complete_slot_needs_its_first_sector_alone():
+def test_complete_slot_needs_its_beginning_alone():
     assert read(Board()) == ("1.0.0", 5, 1)
 
 

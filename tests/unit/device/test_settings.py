@@ -58,5 +58,5 @@ def test_updates_do_not_touch_what_is_kept():
     slot = board.slot(1)
     slot.begin(0, 60000, b"digest")
     slot.aim(slot.offset, slot.offset + 4096)
-    slot.write_sector(slot.offset, 4096)
+    slot.write_part(slot.offset, 4096)
     assert settings.secret(board, "a1", "d") == "own"

@@ -4,7 +4,7 @@
 from ota import native
 from ota.slot import IMAGE, PATCH
 
-from fakes import SLOT, Board, code_of
+from fakes import BUF, SLOT, Board, code_of
 from ramflash import SECTOR, Cut
 
 E_FLASH, E_TRAILER_FULL = 1060, 1061
@@ -176,16 +176,30 @@ def test_full_trailer_is_refused_without_a_write_beyond_it():
     slot.commit(1, 1)
 
 
-def test_sector_is_erased_written_and_the_rest_left_blank():
+def test_sector_is_erased_before_its_first_part_and_the_rest_left_blank():
     board, slot = fresh()
     board.chip.put(SLOT, bytes(SECTOR))
-    for i in range(SECTOR):
-        slot.buf[i] = i & 0x7F
-    slot.aim(SLOT, SLOT + 5)
-    slot.write_sector(SLOT, 5)
-    assert board.chip.get(SLOT, SECTOR) == b"\0\1\2\3\4" + b"\xff" * (SECTOR - 5)
-    slot.read_sector(SLOT)
+    slot.aim(SLOT, SLOT + SECTOR)
+    for offset, n in ((SLOT, BUF), (SLOT + BUF, 5)):
+        for i in range(BUF):
+            slot.buf[i] = i & 0x7F
+        slot.write_part(offset, n)
+    first = bytes(i & 0x7F for i in range(BUF))
+    assert board.chip.get(SLOT, SECTOR) == first + first[:5] + b"\xff" * (BUF - 5)
+    assert board.chip.erased[SLOT // SECTOR] == 1
+    slot.read_part(SLOT + BUF)
     assert bytes(slot.buf[:6]) == b"\0\1\2\3\4\xff"
+
+
+def test_progress_is_marked_at_whole_sectors_and_at_the_end():
+    board, slot = fresh()
+    slot.begin(0, 3 * SECTOR + 100, DIGEST)
+    slot.step(SECTOR + BUF)
+    assert board.slot(1).progress == 0
+    slot.step(SECTOR)
+    assert board.slot(1).progress == SECTOR
+    slot.step(3 * SECTOR + 100)
+    assert board.slot(1).progress == 3 * SECTOR + 100
 
 
 def cut(action, *args):

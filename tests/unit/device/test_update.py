@@ -6,7 +6,7 @@ import hashlib
 from ota.slot import IMAGE, PATCH
 from ota.update import Update
 
-from fakes import SLOT, Board, Source, code_of, hex_of, image, notice, trust
+from fakes import BUF, SLOT, Board, Source, code_of, hex_of, image, notice, trust
 from ramflash import SECTOR, Cut
 
 E_MAGIC, E_HEADER, E_SIZE, E_TLV, E_HASH, E_KEY, E_SIGNATURE, E_PRODUCT, E_COUNTER = range(1001, 1010)
@@ -70,7 +70,7 @@ def test_image_is_fetched_authenticated_and_committed():
     assert bench.is_done() and bench.slot.counter == 6 and not bench.slot.confirmed
     assert bench.source.opened == [0] and bench.source.closed == 1
     size = len(bench.served)
-    assert done == [(min(n, size), size) for n in range(SECTOR, size + SECTOR, SECTOR)]
+    assert done == [(min(n, size), size) for n in range(BUF, size + BUF, BUF)]
 
 
 def test_digest_of_md5_is_computed_from_flash_too():
@@ -438,6 +438,6 @@ def test_block_that_holds_the_trailer_is_never_erased_as_one():
     slot.begin(IMAGE, 15 * SECTOR, b"digest")
     slot.aim(SLOT, slot.trailer)
     for sector in range(15):
-        slot.write_sector(SLOT + sector * SECTOR, SECTOR)
+        slot.write_part(SLOT + sector * SECTOR, BUF)
     assert board.chip.blocks == 3 and board.chip.erased[16:32] == [1] * 16
     assert board.slot(1).holds(IMAGE, 15 * SECTOR, b"digest")

@@ -9,6 +9,7 @@ from _patch import patch_begin, patch_state, patch_step  # noqa: F401
 _core = otacore.lib()
 IMAGE_STATE = _core.sizes["image"]
 MD5_STATE = _core.sizes["md5"]
+TRAILER_STATE = c.sizeof(otacore.Trailer)
 
 
 def _checked(r):
@@ -30,9 +31,8 @@ def mark(buf, kind, arg, number, tail):
     _core.ota_mark_encode(_memory(buf, 16), c.byref(m))
 
 
-def trailer(buf, n):
-    t = otacore.Trailer()
-    _core.ota_trailer_init(c.byref(t))
+def trailer(state, buf, n):
+    t = otacore.Trailer.from_buffer(state)
     _core.ota_trailer_push(c.byref(t), bytes(buf[:n]), n)
     return (t.next, t.started, t.artifact_type, t.artifact_size, bytes(t.digest), t.progress, t.complete, t.sequence,
             t.counter, t.tried, t.confirmed, t.rejected, t.reason, t.reported)
