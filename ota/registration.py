@@ -19,6 +19,7 @@ _SECRET_MAX = const(64)
 _OK = const(200)
 _E_REGISTER = const(1046)
 _HOST = "iot-auth.cn-shanghai.aliyuncs.com"
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Registration:
@@ -102,8 +103,7 @@ def _random_text():
     """15 letters and digits from the system's source of randomness."""
     import os
 
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-    return "".join(letters[b % len(letters)] for b in os.urandom(_RANDOM))
+    return bytes(_LETTERS[b % len(_LETTERS)] for b in os.urandom(_RANDOM)).decode()
 
 
 def _sign(ps, text):
@@ -116,7 +116,7 @@ def _sign(ps, text):
 
 def _quoted(text):
     """Percent-encoded for a form."""
-    return "".join(c if c.isalpha() or c.isdigit() or c in "-_." else "%%%02X" % ord(c) for c in text)
+    return "".join("%c" % c if c in _LETTERS or c in b"-_." else "%%%02X" % c for c in text.encode())
 
 
 def _read(stream, length):

@@ -12,10 +12,10 @@ import time
 
 from micropython import const
 
-from ota import channel, message, reason, running
+from ota import channel, forget, reason
 from ota.channel import COAP, MQTT
 from ota.report import Report
-from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256, Rules
+from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256
 from ota.slot import Slot
 
 _LAST_DATA_FAULT = const(1011)
@@ -74,13 +74,14 @@ class OtaService:
         if self.inited:
             raise RuntimeError("already initialised")
         board = self._board
-        self._rules = Rules(self.dl_protcol, self.sign_type, board.has_tls, self._config.DIGEST_KEY)
+        self._rules()  # ValueError if a field is wrong
+        forget("rules", "verify.digestsign", "verify")
         self._buf = bytearray(_BUF)
         slots = [Slot(board.flash, offset, size, self._buf) for offset, size in board.slots]
         self._active = slots[board.active]
         self._inactive = slots[1 - board.active]
         self._active.mend()
-        self.ota_ver, self._counter = running.read(self._active, board.feed)
+        self.ota_ver, self._counter = self._running()
         self.sys_ver = "micropython-%d.%d.%d" % sys.implementation.version[:3]
         self._start_ms = time.ticks_ms()
         self._inbox = None
@@ -139,6 +140,19 @@ class OtaService:
         if not self.inited:
             raise RuntimeError("not initialised")
 
+    def _running(self):
+        from ota import running
+
+        try:
+            return running.read(self._active, self._board.feed)
+        finally:
+            forget("running")
+
+    def _rules(self):
+        from ota.rules import Rules
+
+        return Rules(self.dl_protcol, self.sign_type, self._board.has_tls, self._config.DIGEST_KEY)
+
     def _open_transport(self):
         callbacks = self._receive, self._connected, self._registered
         self._transport = channel.transport(self, self._board, self._config, callbacks)
@@ -165,14 +179,26 @@ class OtaService:
 
     def _notified(self):
         try:
-            payload, self._inbox = self._inbox, None
-            notice = message.parse(payload)
-            payload = None  # up to 2 KB that the rules and the fetch can have
-            if notice and self._rules.check_idle(notice, self._update and self._update.notice):
-                self._rules.check(notice, self.ota_ver, self._active, self._inactive, self._buf)
+            try:
+                notice = self._judge()
+            finally:
+                forget("notice", "rules", "verify.digestsign", "verify")
+            if notice:
                 self._begin(notice)
         except OSError as e:
             self._refuse(e.errno)
+
+    def _judge(self):
+        """Returns the notice in the inbox, or None if there is nothing to begin."""
+        from ota.notice import parse
+
+        payload, self._inbox = self._inbox, None
+        notice = parse(payload)
+        payload = None  # up to 2 KB that the rules can have
+        rules = self._rules()
+        if notice and rules.check_idle(notice, self._update and self._update.notice):
+            rules.check(notice, self.ota_ver, self._active, self._inactive, self._buf)
+            return notice
 
     def _begin(self, notice):
         if self.accept_cb and not self.accept_cb(notice):

@@ -92,7 +92,7 @@ class Shell:
         elif len(self._line) <= _LINE_MAX:
             self._line.append(c)
             if self._echo:
-                print(chr(c), end="")
+                print("%c" % c, end="")  # chr() would keep each for ever
 
     def _end_line(self):
         line, self._line = self._line, bytearray()

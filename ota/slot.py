@@ -27,6 +27,11 @@ _E_FLASH = const(1060)
 _E_TRAILER_FULL = const(1061)
 
 
+# A mark to write, and what it reads back as. Not a slot's own: memory is dear, and each is used at once.
+_mark = bytearray(_MARK)
+_check = bytearray(_MARK)
+
+
 class Slot:
     """flash: the flash contract. offset, size: bytes, whole sectors. buf: a scratch buffer; a sector is a multiple of it."""
 
@@ -36,8 +41,6 @@ class Slot:
         self.size = size
         self.buf = buf
         self.read = flash.read
-        self._mark = bytearray(_MARK)
-        self._check = bytearray(_MARK)
         self.trailer = offset + size - flash.sector
         self._erased = self._end = 0
         self.load()
@@ -159,7 +162,7 @@ class Slot:
         self._append(_COMPLETE, 0, sequence, tail, copies)
 
     def _append(self, kind, arg, number, tail, copies):
-        native.mark(self._mark, kind, arg, number, tail)
+        native.mark(_mark, kind, arg, number, tail)
         for _ in range(copies):
             self._append_one()
 
@@ -170,11 +173,11 @@ class Slot:
                 raise OSError(_E_TRAILER_FULL)
             self._next += 1
             try:
-                self._flash.write(place, self._mark, _MARK)
-                self._flash.read(place, self._check)
+                self._flash.write(place, _mark, _MARK)
+                self._flash.read(place, _check)
             except OSError:
                 continue  # a bad place: the next one
-            if self._check == self._mark:
+            if _check == _mark:
                 return
         raise OSError(_E_FLASH)
 
@@ -201,12 +204,12 @@ class Slot:
     def _forget(self):
         """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""
         for i in range(_MARK):
-            self._mark[i] = 0
+            _mark[i] = 0
         for offset in self._trailer_parts():
             for place in range(0, len(self.buf), _MARK):
                 if self.buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):
                     try:
-                        self._flash.write(offset + place, self._mark, _MARK)
+                        self._flash.write(offset + place, _mark, _MARK)
                     except OSError:
                         pass  # the erase that follows is what counts
 

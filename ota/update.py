@@ -11,7 +11,7 @@ import time
 
 from micropython import const
 
-from ota import md5, message, native
+from ota import message, native
 from ota.slot import IMAGE, PATCH
 
 _PART = const(512)
@@ -143,11 +143,9 @@ class Update:
     def _authenticate(self):
         """The digest from flash, then everything the artifact's own header, TLVs and signature say. Of an image that is
         step 5, verify, too: they are the same bytes."""
-        import hashlib
-
         gc.collect()  # what is found out here stays: not amid the garbage, or it splits the room that the decoder needs
         notice = self.notice
-        digest = md5.Md5() if notice.method == "MD5" else hashlib.sha256()
+        digest = _hash(notice.method)
         state, fault = yield from self._read(self._inactive.artifact_offset(), notice.size, digest)
         if digest.digest() != notice.digest:
             raise OSError(_E_DIGEST)
@@ -201,3 +199,13 @@ class Update:
             raise OSError(_E_VERSION)
         if bool(flags & _FLAG_PATCH) != is_patch:
             raise OSError(_E_HEADER)
+
+
+def _hash(method):
+    if method == "MD5":
+        from ota import md5
+
+        return md5.Md5()
+    import hashlib
+
+    return hashlib.sha256()

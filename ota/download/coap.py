@@ -213,7 +213,7 @@ def _decoded(part):
 
 
 def _is_address(host):
-    for c in host:
-        if c != "." and not "0" <= c <= "9":
+    for c in host.encode():
+        if c not in b".0123456789":
             return False
     return True

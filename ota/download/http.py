@@ -71,6 +71,7 @@ class Source:
         return not self._response.raw.readinto(bytearray(1))
 
     def close(self):
+        self._headers = None
         if self._response:
             response, self._response = self._response, None
             try:

@@ -107,6 +107,7 @@ class Mqtt:
             if client.sock:
                 client.sock.close()
             raise
+        client.client_id = client.user = client.pswd = None  # said once; the next connection is another client's
         self._client = client
         self._alive_ms = time.ticks_ms()
         self._backoff_ms = 0

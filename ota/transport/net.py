@@ -1,7 +1,7 @@
-"""Sockets for umqtt.simple and urequests: bounded reads, time-outs, verified certificates.
+"""Sockets for umqtt.simple and urequests: bounded reads and time-outs.
 
-Both libraries import `usocket` and `ussl` by name; `install` puts the modules below there. What they
-leave out (time-outs, limits, certificate checks) is done here, once, for both.
+Both libraries import `usocket` and `ussl` by name; `install` puts the module below and tls.py's there. What they
+leave out (time-outs, limits, certificate checks) is done here and there, once, for both.
 """
 
 # SPDX-License-Identifier: MIT
@@ -14,7 +14,6 @@ _LINE_MAX = const(1024)
 _HEAD_MAX = const(8192)  # bytes of a status line and all headers
 _READ_MAX = const(2064)  # the longest message, its topic, and one byte more to tell that it was too long
 _OPERATION_MS = const(20000)
-_E_TLS = const(1044)
 _EHOSTUNREACH = const(113)
 _ETIMEDOUT = const(110)
 _ECONNRESET = const(104)
@@ -136,55 +135,13 @@ class _SocketModule:
         return Socket(self._socket.socket(*args), self._timeout_ms)
 
 
-class _SslModule:
-    """Stands for `ussl`: no connection without a certificate that the configured CA signed for this host."""
-
-    def __init__(self, ca, timeout_ms):
-        self._ca = ca
-        self._timeout_ms = timeout_ms
-        self._context = None
-
-    def wrap_socket(self, sock, server_hostname=None):
-        try:
-            wrapped = self._verifying().wrap_socket(sock.raw, server_hostname=server_hostname)
-            return _TlsSocket(wrapped, sock.raw, self._timeout_ms)
-        except ValueError:
-            raise OSError(_E_TLS)
-        except OSError as e:
-            raise OSError(_E_TLS if e.errno < 0 else e.errno)
-
-    def _verifying(self):
-        """One context for all connections: it is larger than the rest of the service."""
-        if not self._context:
-            import tls
-
-            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-            context.verify_mode = tls.CERT_REQUIRED
-            context.load_verify_locations(self._ca)
-            self._context = context
-        return self._context
-
-
-class _TlsSocket(Socket):
-    secure = True
-
-    def __init__(self, wrapped, plain, timeout_ms):
-        super().__init__(wrapped, timeout_ms)
-        self._plain = plain
-
-    def _block(self):
-        self._plain.settimeout(self._timeout_s)
-
-    def close(self):
-        self.raw.close()
-        self._plain.close()
-
-
 def install(ca, timeout_ms):
     """Puts the modules in place. ca: the CA certificate, DER or PEM bytes, or None where there is no TLS."""
     usocket = sys.modules["usocket"] = _SocketModule(timeout_ms)
     if ca is not None:
-        sys.modules["ussl"] = _SslModule(ca, timeout_ms)
+        from ota.transport import tls
+
+        sys.modules["ussl"] = tls.SslModule(ca, timeout_ms)
     # the application may have imported the libraries before
     if "umqtt.simple" in sys.modules:
         sys.modules["umqtt.simple"].socket = usocket

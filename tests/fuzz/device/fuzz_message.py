@@ -1,7 +1,7 @@
 """The upgrade message and the rules that a notice must keep. Input: the message."""
 
 # SPDX-License-Identifier: MIT
-from ota import message
+from ota.notice import parse
 from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, SIGN_MD5, SIGN_SHA256, Rules
 
 
@@ -19,7 +19,7 @@ _LENGTHS = {"SHA256": 32, "MD5": 16}
 
 def one(data):
     try:
-        notice = message.parse(data)
+        notice = parse(data)
     except OSError as e:
         if not 1020 <= e.errno <= 1023:
             raise

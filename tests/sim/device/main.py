@@ -31,10 +31,12 @@ def warm():
 
     net.install(None, 3000)
     import urequests
-    from ota import install
+    from ota import install, notice, rules, running, service
     from ota.download import http
     from ota.transport import mqtt
     from ota.verify import digestsign
+
+    service.forget = lambda *names: None
 
 
 def numbers(text):

@@ -4,8 +4,9 @@
 import hashlib
 import os
 
-from ota import message, service, update
+from ota import service, update
 from ota.hal.flash import Flash
+from ota.notice import parse
 from ota.slot import Slot
 from ota.transport import mqtt, net
 
@@ -91,7 +92,7 @@ def payload(data, **more):
 def notice(name="new", version="1.1.0", **changes):
     data = fields(name, version)
     data.update(changes)
-    return message.parse(payload(data))
+    return parse(payload(data))
 
 
 def trust():

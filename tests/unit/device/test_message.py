@@ -2,7 +2,8 @@
 
 # SPDX-License-Identifier: MIT
 from ota import message
-from ota.message import numbers, parse
+from ota.message import numbers
+from ota.notice import parse
 
 from fakes import code_of, fields, file, hex_of, image, payload
 

@@ -4,6 +4,7 @@
 import sys
 
 from ota.transport import net
+from ota.transport.tls import SslModule
 
 from fakes import clock, code_of
 from wires import Wire, pair
@@ -217,7 +218,7 @@ class Tls:
 
 def wrapped(handshake=None):
     tls = sys.modules["tls"] = Tls(handshake)
-    ssl = net._SslModule(b"ca", 1000)
+    ssl = SslModule(b"ca", 1000)
     plain = over()
     results = []
     code = code_of(lambda: results.append(ssl.wrap_socket(plain, server_hostname="host")))
@@ -260,7 +261,7 @@ def test_libraries_get_the_bounded_sockets_also_when_imported_before():
         net.install(None, 1000)
         assert "ussl" not in sys.modules
         net.install(b"ca", 1000)
-        assert type(sys.modules["usocket"]) is net._SocketModule and type(sys.modules["ussl"]) is net._SslModule
+        assert type(sys.modules["usocket"]) is net._SocketModule and type(sys.modules["ussl"]) is SslModule
         assert umqtt.socket is urequests.usocket is sys.modules["usocket"]
     finally:
         for name in kept:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 import hashlib
 
-from ota import message
+from ota.notice import parse
 from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256, Rules
 from ota.slot import IMAGE
 
@@ -38,7 +38,7 @@ def md5_fields():
 
 def unsigned(data):
     del data["digestsign"]
-    return message.parse(payload(data))
+    return parse(payload(data))
 
 
 def test_good_notice_is_accepted():
@@ -94,7 +94,7 @@ def test_coap_is_fetched_where_it_is_named_and_coaps_everywhere():
 
 
 def test_md5_is_refused_unless_it_is_named():
-    data = message.parse(payload(md5_fields()))
+    data = parse(payload(md5_fields()))
     assert Case().code(data) == E_METHOD
     assert Case(sign_type=SIGN_SHA256).code(data) == E_METHOD
     assert Case(sign_type=SIGN_MD5).code(data) == 0

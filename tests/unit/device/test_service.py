@@ -1,6 +1,9 @@
 """The service's policy: what it does with messages, updates, trials and errors, on a RAM flash and without a network."""
 
 # SPDX-License-Identifier: MIT
+import sys
+
+import ota
 from ota import service
 from ota.rules import SIGN_MD5, SIGN_SHA256
 from ota.service import OtaService, ota_service_deinit, ota_service_init
@@ -265,19 +268,26 @@ def test_interrupt_in_an_update_ends_it_and_the_next_message_resumes():
 
 def test_memory_error_in_a_message_rises():
     bench = Bench()
-    parse = service.message.parse
-    service.message.parse = no_memory
+    bench.service._judge = no_memory
     try:
         bench.tell(b"{}")
         assert False
     except MemoryError:
         pass
-    finally:
-        service.message.parse = parse
 
 
 def no_memory(*args):
     raise MemoryError
+
+
+def test_what_only_a_message_needs_is_unloaded_after_it():
+    for told in (b"{}", payload(fields("new"))):
+        bench = Bench()
+        bench.service.accept_cb = lambda notice: False
+        bench.tell(told)
+        for name in ("notice", "rules", "running", "verify"):
+            assert "ota." + name not in sys.modules and not hasattr(ota, name)
+        assert "ota.verify.digestsign" not in sys.modules
 
 
 def test_connection_informs_and_confirms_the_trial():
