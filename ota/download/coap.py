@@ -18,6 +18,8 @@ _MORE = const(8)
 _NUMBERS = const(1 << 20)
 _SZX = const(6)  # blocks of 1024 bytes
 _LOGINS = const(3)
+_OURS = const(64)  # bytes of a request beside what the URL holds
+_LOGIN = const(512)  # or of a login, and of a request with its token
 _PATIENCE = const(2)
 _WAIT_MS = const(50)
 _E_URL = const(1026)
@@ -34,8 +36,9 @@ class Source:
     def __init__(self, url, size, identity, ca):
         secure = url.startswith("coaps:")
         self._host, port, self._path, self._query = _split(url)
-        self._link = coap_link.Link((self._host, port or (5684 if secure else 5683)), secure, ca)
         self._session = Session(identity) if self._path[0] == b"topic" else None
+        request = len(url) + (_OURS if not self._session else _LOGIN)
+        self._link = coap_link.Link((self._host, port or (5684 if secure else 5683)), secure, ca, request)
         self._size = size
         self._szx = _SZX
         self._etag = None

@@ -28,7 +28,7 @@ _UNSENT = const(1)
 _SENT = const(2)
 _ACKED = const(3)
 _DATAGRAM = const(1280)  # bytes; the largest of Linkkit's, and a block of 1024 with its options
-_REQUEST = const(640)
+_REQUEST = const(640)  # bytes; a login, or a report with its token
 _MAX_RETRANSMIT = const(4)
 _HANDSHAKE_MS = const(30000)
 _EMPTY = const(0)
@@ -38,13 +38,13 @@ _ECONNRESET = const(104)
 
 
 class Link:
-    """server: (host, port). secure: DTLS. ca: the CA certificate for it."""
+    """server: (host, port). secure: DTLS. ca: the CA certificate for it. request: bytes of the longest request."""
 
     ack_timeout_ms = 2000  # the RFC's ACK_TIMEOUT
     separate_ms = 30000  # how long an answer may come after its acknowledgement
     sent = received = 0  # datagrams of all links
 
-    def __init__(self, server, secure, ca):
+    def __init__(self, server, secure, ca, request=_REQUEST):
         self._server = server
         self._secure = secure
         if secure:
@@ -55,7 +55,7 @@ class Link:
         self._buf = bytearray(_DATAGRAM + 1)
         self._reply = Writer(_HEAD)
         self.view = memoryview(self._buf)
-        self.request = Writer(_REQUEST)
+        self.request = Writer(request)
         self.message = Reader(self._buf)
         self._seen = Seen()
         self._token = bytearray(TOKEN)

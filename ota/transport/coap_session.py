@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-from ota import md5
-
 GET = const(1)
 POST = const(2)
 CONTENT = const(69)  # 2.05
@@ -34,6 +32,8 @@ class Session:
     def login(self, link):
         """Sends the request for a token."""
         import json
+
+        from ota import md5
 
         client = "%s.%s" % (self._pk, self._dn)
         text = "clientId%sdeviceName%sproductKey%s" % (client, self._dn, self._pk)
