@@ -22,6 +22,11 @@ _E_TRIAL = const(1030)
 _E_REJECTED = const(1031)
 
 
+def of(service, board, config):
+    """The rules that a service's fields make; ValueError if one is wrong."""
+    return Rules(service.dl_protcol, service.sign_type, board.has_tls, config.DIGEST_KEY)
+
+
 class Rules:
     """dl_protcol, sign_type: the service's fields. has_tls: the board's. digest_key: who signs notices, or None."""
 
@@ -34,6 +39,16 @@ class Rules:
         self._sign_type = sign_type
         self._has_tls = has_tls
         self._digest_key = digest_key
+
+    def judge(self, payload, running, version, active, inactive, work):
+        """Reads an upgrade message. Returns its Notice, or None if there is nothing to begin; OSError(code) if it is refused. running: the
+        notice under way, or None; the rest as for check."""
+        from ota.notice import parse
+
+        notice = parse(payload)
+        if notice and self.check_idle(notice, running):
+            self.check(notice, version, active, inactive, work)
+            return notice
 
     def check(self, notice, version, active, inactive, work):
         """OSError(code) if the notice is refused. version: the running one; work: a scratch buffer of 2 KiB.

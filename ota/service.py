@@ -21,6 +21,7 @@ from ota.slot import Slot
 _LAST_DATA_FAULT = const(1011)
 _TURNS = const(15)
 _BUF = const(2048)  # bytes: the smallest sector of all boards, and what RSA works in
+_RULES = ("rules", "verify.digestsign", "verify")
 _E_DECLINED = const(1028)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
@@ -40,24 +41,17 @@ class OtaService:
     """
 
     def __init__(self, board=None, config=None):
-        self.pk = self.ps = self.dn = self.ds = ""
+        self.pk = self.ps = self.dn = self.ds = self.ota_ver = self.sys_ver = ""
         self.trans_protcol = config.PROTOCOL if config else MQTT
         self.dl_protcol = DOWNLOAD_HTTPS
         self.sign_type = config.SIGN_TYPE if config else SIGN_RSA
-        self.dev_type = 0
-        self.ota_ver = self.sys_ver = ""
-        self.server = self.auth_server = None
-        self.poll_s = 300
-        self.tls = True
-        self.accept_cb = self.progress_cb = None
-        self.auto_confirm = True
-        self.trial_timeout_s = 600
+        self.dev_type = self.last_error = self._turn = 0
+        self.server = self.auth_server = self.accept_cb = self.progress_cb = None
+        self.poll_s, self.trial_timeout_s = 300, 600
+        self.tls = self.auto_confirm = True
         self.inited = False
-        self.last_error = 0
-        self._board = board
-        self._config = config
+        self._board, self._config = board, config
         self._transport = self._report = self._update = self._steps = self._inbox = None
-        self._turn = 0
 
     @property
     def in_trial(self):
@@ -74,14 +68,15 @@ class OtaService:
         if self.inited:
             raise RuntimeError("already initialised")
         board = self._board
-        self._rules()  # ValueError if a field is wrong
-        forget("rules", "verify.digestsign", "verify")
+        from ota import rules, running
+
+        rules.of(self, board, self._config)  # ValueError if a field is wrong
         self._buf = bytearray(_BUF)
         slots = [Slot(board.flash, offset, size, self._buf) for offset, size in board.slots]
-        self._active = slots[board.active]
-        self._inactive = slots[1 - board.active]
+        self._active, self._inactive = slots[board.active], slots[1 - board.active]
         self._active.mend()
-        self.ota_ver, self._counter = self._running()
+        self.ota_ver, self._counter = running.read(self._active, board.feed)
+        forget("running", *_RULES)
         self.sys_ver = "micropython-%d.%d.%d" % sys.implementation.version[:3]
         self._start_ms = time.ticks_ms()
         self._inbox = None
@@ -140,22 +135,8 @@ class OtaService:
         if not self.inited:
             raise RuntimeError("not initialised")
 
-    def _running(self):
-        from ota import running
-
-        try:
-            return running.read(self._active, self._board.feed)
-        finally:
-            forget("running")
-
-    def _rules(self):
-        from ota.rules import Rules
-
-        return Rules(self.dl_protcol, self.sign_type, self._board.has_tls, self._config.DIGEST_KEY)
-
     def _open_transport(self):
-        callbacks = self._receive, self._connected, self._registered
-        self._transport = channel.transport(self, self._board, self._config, callbacks)
+        self._transport = channel.transport(self, self._board, self._config, (self._receive, self._connected, self._registered))
         self._report = Report(self._transport)
 
     def _registered(self, ds):
@@ -179,10 +160,7 @@ class OtaService:
 
     def _notified(self):
         try:
-            try:
-                notice = self._judge()
-            finally:
-                forget("notice", "rules", "verify.digestsign", "verify")
+            notice = self._judge()
             if notice:
                 self._begin(notice)
         except OSError as e:
@@ -190,15 +168,14 @@ class OtaService:
 
     def _judge(self):
         """Returns the notice in the inbox, or None if there is nothing to begin."""
-        from ota.notice import parse
+        from ota import rules
 
         payload, self._inbox = self._inbox, None
-        notice = parse(payload)
-        payload = None  # up to 2 KB that the rules can have
-        rules = self._rules()
-        if notice and rules.check_idle(notice, self._update and self._update.notice):
-            rules.check(notice, self.ota_ver, self._active, self._inactive, self._buf)
-            return notice
+        try:
+            judge = rules.of(self, self._board, self._config).judge
+            return judge(payload, self._update and self._update.notice, self.ota_ver, self._active, self._inactive, self._buf)
+        finally:
+            forget("notice", *_RULES)
 
     def _begin(self, notice):
         if self.accept_cb and not self.accept_cb(notice):
@@ -208,8 +185,8 @@ class OtaService:
         source = channel.source(self, self._board, self._config, notice)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
-        state = self._board.patch_state
-        self._update = Update(notice, source, self._active, self._inactive, trust, self._buf, state, self._progress)
+        memory = self._buf, self._board.patch_state
+        self._update = Update(notice, source, self._active, self._inactive, trust, *memory, self._progress)
         if self._update.resumes:
             self._say("fetch resumes at %d" % self._inactive.progress)
         self._steps = self._update.steps()

@@ -136,10 +136,10 @@ static void refill(struct patch_state *s, struct ota_patch_span *x) {
 static void begin(struct patch_state *s) {
     patch_model_init(s);
     s->stage = STAGE_BODY;
-    s->range = 0xffffffffu;
+    s->interval.range = 0xffffffffu;
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t more = s->in_start < s->in_end;
-        s->code = s->code << 8 | (more ? s->in[s->in_start++] : 0u);
+        s->interval.code = s->interval.code << 8 | (more ? s->in[s->in_start++] : 0u);
         s->past_end += !more;
     }
 }

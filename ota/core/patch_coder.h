@@ -20,10 +20,35 @@ enum patch_question {
 
 #ifdef OTA_PATCH_ENCODER
 int patch_code(struct patch_state *s, uint32_t p, int want);
+#define patch_decide(s, c, p, want) ((void)(c), patch_code(s, p, want))
 uint32_t patch_ask(struct patch_state *s, enum patch_question q, const void *p, uint32_t n);
 #define PATCH_WANT(x) (x)
 #else
 int patch_code(struct patch_state *s, uint32_t p);
+
+// One decision; p / 65536 is the probability of a 1. Whoever makes several keeps the interval in registers.
+static inline int patch_decide(struct patch_state *s, struct patch_interval *c, uint32_t p, int want) {
+    (void)want;
+    uint32_t bound = (c->range >> 16) * p;
+    int bit = c->code < bound;
+    if (bit) {
+        c->range = bound;
+    } else {
+        c->code -= bound;
+        c->range -= bound;
+    }
+    while (c->range < 1u << 24) {
+        uint32_t byte = 0;
+        if (s->in_start < s->in_end) {
+            byte = s->in[s->in_start++];
+        } else {
+            s->past_end++;
+        }
+        c->code = c->code << 8 | byte;
+        c->range <<= 8;
+    }
+    return bit;
+}
 #define patch_code(s, p, want) ((void)(want), (patch_code)(s, p))
 #define patch_ask(s, q, p, n) ((void)(s), (void)(p), 0u)
 #define PATCH_WANT(x) (1 ? 0u : (x)) // not evaluated

@@ -63,6 +63,11 @@ struct patch_guess {
     uint16_t *entry;
 };
 
+// The part of the coder's number line that the stream may still name.
+struct patch_interval {
+    uint32_t range, code;
+};
+
 // The layout of the caller's buffer. Tables whose size depends on the patch follow the nodes; their places are indices into `node`.
 struct patch_state {
     uint32_t state_bytes;
@@ -73,7 +78,8 @@ struct patch_state {
     uint8_t last, before, old_last, plain, history[9];
     uint8_t item[4], in[PATCH_IN_BYTES], old[PATCH_OLD_BYTES];
     struct ota_patch_info info;
-    uint32_t range, code, past_end;
+    struct patch_interval interval;
+    uint32_t past_end;
     uint32_t new_pos, old_pos, old_from, gap, ends[3];
     uint32_t ahead; // bytes that both images still have from here
     uint32_t image_regions, regions, far_next;

@@ -3,7 +3,6 @@
 #include "patch_coder.h"
 
 #define FLAG_LIMIT 100u
-#define NODE_LIMIT 15u
 
 // Constants are whole words: a chip may have them in flash that is read by words alone.
 
@@ -13,6 +12,9 @@
 #define R8(n) R2(n), R2((n) + 2), R2((n) + 4), R2((n) + 6)
 #define R32(n) R8(n), R8((n) + 8), R8((n) + 16), R8((n) + 24)
 static const uint32_t rates[] = {R32(0), R32(32), R32(64), R2(96), R2(98), R2(100)};
+
+static const uint32_t node_rates[16] = {RATE(0), RATE(1), RATE(2), RATE(3), RATE(4), RATE(5), RATE(6), RATE(7),
+    RATE(8), RATE(9), RATE(10), RATE(11), RATE(12), RATE(13), RATE(14), RATE(15)};
 
 static uint32_t rate(uint32_t n) {
     return rates[n >> 1] >> (n & 1) * 16 & 0xffff;
@@ -31,26 +33,30 @@ int patch_flag(struct patch_state *s, uint32_t f, int want) {
     return bit;
 }
 
-// A node: 12 bits of probability above a count in 4.
-int patch_node(struct patch_state *s, uint32_t at, int want) {
-    uint32_t p = s->node[at] >> 4, n = s->node[at] & 15u, r = rate(n);
-    int bit = patch_code(s, p << 4 | 8, want);
-    if (bit) {
-        p += (4095 - p) * r >> 16;
-    } else {
-        p -= p * r >> 16;
-    }
-    s->node[at] = (uint16_t)(p << 4 | (n < NODE_LIMIT ? n + 1 : n));
-    return bit;
-}
-
+// Nodes, each 12 bits of probability above a count in 4. A byte takes eight of them: this loop is what literals cost.
 uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t want) {
+    struct patch_interval c = s->interval;
     uint32_t i = 1;
     (void)want;
     for (uint32_t b = bits; b--;) {
-        i = i << 1 | (uint32_t)patch_node(s, at + i, want >> b & 1);
+        uint16_t *node = &s->node[at + i];
+        uint32_t v = *node, n = v & 15, p = v >> 4, r = node_rates[n];
+        n = n + 1 - ((n + 1) >> 4); // at most 15
+        i <<= 1;
+        if (patch_decide(s, &c, (v & ~15u) + 8, want >> b & 1)) {
+            p += (4095 - p) * r >> 16;
+            i++;
+        } else {
+            p -= p * r >> 16;
+        }
+        *node = (uint16_t)(p << 4 | n);
     }
+    s->interval = c;
     return i - (1u << bits);
+}
+
+int patch_node(struct patch_state *s, uint32_t at, int want) {
+    return (int)patch_tree(s, at - 1, 1, (uint32_t)want);
 }
 
 // A signed number, small ones cheap: the length of its magnitude plus one, then the bits below the top one.
