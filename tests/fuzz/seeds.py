@@ -1,4 +1,4 @@
-"""What the fuzzers start from: a few good inputs for each target. Those that were once wrong are in corpus/."""
+"""What the fuzzers start from: a few good inputs for each target. Those that a run found worth keeping are in corpus/."""
 # SPDX-License-Identifier: MIT
 
 import json
