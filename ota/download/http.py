@@ -38,8 +38,8 @@ class Source:
         self._headers = {}
         try:
             self._response = urequests.get(self._url, headers=headers, parse_headers=self._header)
-        except (ValueError, IndexError, TypeError, NotImplementedError):
-            # not HTTP, a chunked body, too many redirects, or a redirect to another scheme
+        except (ValueError, IndexError, TypeError, NotImplementedError, ImportError):
+            # not HTTP, a chunked body, too many redirects, or a redirect to another scheme, also to https where there is no TLS
             raise OSError(_E_STATUS)
         if self._url.startswith("https:") and not self._response.raw.secure:
             raise OSError(_E_URL)  # redirected to plain http
