@@ -197,6 +197,11 @@ def test_redirect_to_plain_http_is_refused_where_https_was_announced():
     assert source.open(0) is True
 
 
+def test_redirect_to_https_is_refused_where_there_is_no_tls():
+    source = serve(ImportError("no module named 'tls'"), url="http://host/x")[1]
+    assert code_of(lambda: source.open(0)) == E_STATUS
+
+
 def test_header_lines_without_a_colon_or_value_do_no_harm():
     assert opened(0, answer(200, b"", b"nonsense", b":", b"Content-Length", b"\xff: \xff")) is True
 
