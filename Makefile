@@ -105,7 +105,7 @@ otaapp@esp8266 otaapp@esp8266-2m: setup $(MADE_KEYS)
 
 # The compiler of each architecture that MicroPython has native modules for.
 NATMOD := x64=gcc armv6m=arm-none-eabi-gcc armv7m=arm-none-eabi-gcc armv7emsp=arm-none-eabi-gcc xtensa=xtensa-lx106-elf-gcc \
-    xtensawin=xtensa-esp32-elf-gcc rv32imc=riscv64-unknown-elf-gcc
+    xtensawin=xtensa-lx106-elf-gcc rv32imc=riscv64-unknown-elf-gcc
 natmod_cc = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NATMOD)))
 NATMOD_ARCHS = $(foreach pair,$(NATMOD),$(firstword $(subst =, ,$(pair))))
 ARCH ?= x64

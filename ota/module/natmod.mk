@@ -14,6 +14,10 @@ endif
 ifneq ($(filter xtensa%,$(ARCH)),)
 override SRC_O = $(BUILD)/whole.o
 endif
+# Debian has no compiler for the ESP32; the ESP8266's does.
+ifeq ($(ARCH),xtensawin)
+override CROSS = ota/module/windowed-
+endif
 
 include $(MPY_DIR)/py/dynruntime.mk
 
@@ -21,4 +25,4 @@ $(shell mkdir -p $(BUILD)/ota/core $(BUILD)/ota/module)
 $(OBJ): ota/module/natmod.mk $(wildcard ota/core/*.h ota/module/*.h)
 
 $(BUILD)/whole.o: $(OBJ) ota/module/natmod.lds
-	$(Q)$(CROSS)ld -r --no-relax -T ota/module/natmod.lds -o $@ $(OBJ)
+	$(Q)$(CROSS:ota/module/windowed-=xtensa-lx106-elf-)ld -r --no-relax -T ota/module/natmod.lds -o $@ $(OBJ)

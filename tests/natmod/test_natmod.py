@@ -1,9 +1,12 @@
-"""The native module decodes and refuses on stock MicroPythons: Linux, and a Cortex-M4 and a RISC-V under QEMU."""
+"""The native module decodes and refuses on stock MicroPythons: Linux, and a Cortex-M4, a RISC-V and a windowed Xtensa under QEMU."""
 # SPDX-License-Identifier: MIT
 
+import contextlib
+import os
 import re
 import shutil
 import subprocess
+import tty
 
 import pytest
 from mpremote.romfs import VfsRomWriter
@@ -11,8 +14,14 @@ from mpremote.transport_serial import SerialTransport
 
 from natmod import case
 
-QEMU = {"m4f": ("qemu-system-arm", "-M", "mps2-an386"), "rv32": ("qemu-system-riscv32", "-M", "virt", "-bios", "none")}
-ARCHS = {"armv6m": "m4f", "armv7m": "m4f", "armv7emsp": "m4f", "rv32imc": "rv32"}
+SERIAL = ("-display", "none", "-monitor", "none", "-semihosting", "-serial", "pty", "-kernel")
+QEMU = {
+    "m4f": ("qemu-system-arm", "-M", "mps2-an386", *SERIAL),
+    "rv32": ("qemu-system-riscv32", "-M", "virt", "-bios", "none", *SERIAL),
+    "xtensawin": ("qemu-xtensa", "-cpu", "dc232b"),
+}
+ARCHS = {"armv6m": "m4f", "armv7m": "m4f", "armv7emsp": "m4f", "rv32imc": "rv32", "xtensawin": "xtensawin"}
+OF_MPY = {"m4f": "7", "xtensawin": "10", "rv32": "11"}
 PATIENT_S = 300
 
 
@@ -28,12 +37,19 @@ class Machine:
     """A MicroPython under QEMU, its serial port a pty."""
 
     def __init__(self, name):
-        self._process = subprocess.Popen(
-            [*QEMU[name], "-display", "none", "-monitor", "none", "-semihosting", "-serial", "pty", "-kernel", case.micropython(name) / "firmware.elf"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-        )
-        port = re.search(r"redirected to (\S+)", self._process.stdout.readline())[1]
-        self._serial = SerialTransport(port, wait=PATIENT_S)
+        command = [*QEMU[name], case.micropython(name) / "firmware.elf"]
+        with contextlib.ExitStack() as opened:
+            if SERIAL[-1] in command:
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+                port = re.search(r"redirected to (\S+)", self._process.stdout.readline())[1]
+            else:  # a process, whose standard input and output are the other end
+                process_end, our_end = os.openpty()
+                opened.callback(os.close, process_end)
+                opened.callback(os.close, our_end)
+                tty.setraw(our_end)
+                self._process = subprocess.Popen(command, stdin=process_end, stdout=process_end)
+                port = os.ttyname(our_end)
+            self._serial = SerialTransport(port, wait=PATIENT_S)
         self._serial.enter_raw_repl(timeout_overall=PATIENT_S)
 
     def __enter__(self):
@@ -41,9 +57,8 @@ class Machine:
 
     def __exit__(self, *_):
         self._serial.close()
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
+        with self._process:
+            self._process.kill()
 
     def run(self, code):
         """What a block prints."""
@@ -72,5 +87,5 @@ def test_module_decodes_under_qemu(arch):
     given, said = case.files(arch)
     with Machine(machine) as board:
         board.mount(given | {"ota_patch.mpy": case.module(arch)})
-        assert board.run("import sys; print(sys.implementation._mpy >> 10)") == [{"m4f": "7", "rv32": "11"}[machine]]
+        assert board.run("import sys; print(sys.implementation._mpy >> 10)") == [OF_MPY[machine]]
         assert board.run(case.program()) == said
