@@ -1,6 +1,10 @@
 """boards/Kconfig: every option has its effect on what a firmware is built from, and what it cannot be is refused."""
 # SPDX-License-Identifier: MIT
 
+import os
+import pty
+import subprocess
+
 import pytest
 
 from mpota import board, config, firmware
@@ -104,6 +108,40 @@ def test_configuration_that_cannot_be_is_refused(tmp_path, text, reason):
     (tmp_path / ".config").write_text(DEFAULT_KEYS + text)
     done = mpota("firmware", tmp_path / "gen", "--config", tmp_path / ".config", "--boards", BOARDS)
     assert done.returncode == 1 and reason in done.stderr
+
+
+def at_the_screen(config_file, keys):
+    """Types at `make menuconfig` in a terminal once its menu stands there; returns its status and all it showed."""
+    screen, terminal = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "LINES": "40", "COLUMNS": "100", "KCONFIG_CONFIG": str(config_file)}
+    with subprocess.Popen(["make", "-C", ROOT, "menuconfig"], stdin=terminal, stdout=terminal, stderr=terminal, env=environment) as process:
+        os.close(terminal)
+        shown = b""
+        try:
+            while part := os.read(screen, 4096):
+                shown += part
+                if keys and b"Quit (prompts" in shown:
+                    os.write(screen, keys)
+                    keys = b""
+        except OSError:
+            pass  # the other end is closed
+        os.close(screen)
+    return process.returncode, shown
+
+
+def test_menuconfig_edits_the_options(tmp_path):
+    file = tmp_path / ".config"
+    status, shown = at_the_screen(file, b"/TRIES\n\n\x7f7\n" + b"/PROTOCOL_COAP\n " + b"/BOARD_ESP8266_2M\n " + b"qy")
+    assert status == 0 and b"Configuration saved to" in shown, shown
+    found = config.load(file, BOARDS)
+    assert (found.board, found.tries, config.PROTOCOLS[found.protocol], found.console) == ("esp8266-2m", 7, "COAP", True)
+
+
+def test_menuconfig_left_without_saving_changes_nothing(tmp_path):
+    file = tmp_path / ".config"
+    file.write_text("CONFIG_TRIES=5\n")
+    assert at_the_screen(file, b"/TRIES\n\n\x7f7\n" + b"qn")[0] == 0
+    assert file.read_text() == "CONFIG_TRIES=5\n"
 
 
 def test_config_shows_one_option_or_all(tmp_path):
