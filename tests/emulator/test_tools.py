@@ -115,8 +115,8 @@ def test_ampy_puts_runs_and_gets(board, tmp_path):
     assert "/a.py" in tool("ampy", "--port", board.pty, "ls")
 
 
-@pytest.mark.parametrize("name, size, told", [("esp8266", 0x400000, "4MB"), ("esp8266-2m", 0x200000, "2MB")])
-def test_mpota_emulate_runs_several_boards_of_the_size_named_and_prints_their_addresses(tmp_path, name, size, told):
+@pytest.mark.parametrize("name, size, told, end", [("esp8266", 0x400000, "4MB", signal.SIGINT), ("esp8266-2m", 0x200000, "2MB", signal.SIGTERM)])
+def test_mpota_emulate_runs_several_boards_of_the_size_named_and_prints_their_addresses(tmp_path, name, size, told, end):
     files = [tmp_path / "a.bin", tmp_path / "b.bin"]
     words = [VENV / "mpota", "emulate", name, *files, "--rom", BUILD / "rom" / "rom.elf"]
     with subprocess.Popen([*map(str, words)], cwd=REPO, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
@@ -128,4 +128,5 @@ def test_mpota_emulate_runs_several_boards_of_the_size_named_and_prints_their_ad
                 assert url.startswith("socket://") and Path(pty).is_char_device()
             assert told in tool("esptool", "--port", rfc2217, "--no-stub", "flash-id")
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
+    assert process.returncode == 0

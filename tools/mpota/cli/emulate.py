@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
+import signal
 import threading
 from pathlib import Path
 
@@ -41,4 +42,7 @@ def emulate(name, flash, rom, ap, ap_password, folder):
             except emulate_.EmulatorError as error:
                 raise ToolError(path, str(error)) from error
             print_facts({"flash": path, "socket": running.url, "rfc2217": running.rfc2217_url, "pty": running.pty})
-        threading.Event().wait()
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        ended.wait()
