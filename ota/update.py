@@ -14,7 +14,7 @@ from micropython import const
 from ota import message, native
 from ota.slot import IMAGE, PATCH
 
-_PART = const(512)
+_PART = const(1024)  # bytes of one read; a block of CoAP fits
 _RETRIES = const(8)
 _RETRY_MS = const(250)
 _RESTARTS = const(2)

@@ -54,38 +54,35 @@ class Source:
             self._changed = False
         self._link.open()
         self._offset = offset  # of the next byte wanted
-        self._at = self._end = 0  # what is left of the block in the link's buffer
         self._last = False
         self._filled = self._logins = self._patience = 0
         return True
 
     def readinto(self, buf):
         """Fills buf and returns its length, fewer only at the body's end. None if the bytes have not come yet: call again
-        with the same buf."""
-        n = len(buf)
-        while self._filled < n:
-            if self._at == self._end:
-                if self._last:
-                    break
-                if not self._block():
-                    return None
-            take = min(n - self._filled, self._end - self._at)
-            buf[self._filled : self._filled + take] = self._link.view[self._at : self._at + take]
-            self._at += take
-            self._filled += take
-            self._offset += take
+        with the same buf. It ends at a multiple of 1024 or with the artifact: nothing of a block is kept."""
+        while self._filled < len(buf) and not self._last:
+            start, end = self._block()
+            if start == end:
+                return None
+            filled = self._filled + end - start
+            if filled > len(buf):
+                raise OSError(_E_RANGE)
+            buf[self._filled : filled] = self._link.view[start:end]
+            self._offset += end - start
+            self._filled = filled
         n, self._filled = self._filled, 0
         return n
 
     def ended(self):
         """True if the server has nothing more; call it after the last byte that was announced."""
-        return self._last and self._at == self._end
+        return self._last
 
     def close(self):
         self._link.close()
 
     def _block(self):
-        """Asks for the next block, or takes it. Returns whether there are bytes now."""
+        """Asks for the next block, or takes it. Returns from where to where its bytes stand in the link's view."""
         link = self._link
         if not link.busy:
             self._request()
@@ -96,20 +93,19 @@ class Source:
                 raise
             self._patience -= 1  # it did answer: a new request costs less than a new handshake
             self._request()
-            return False
+            return 0, 0
         if event == coap_link.CUT:
             raise OSError(_E_RANGE)
         if event != coap_link.RESPONSE:
-            return False
+            return 0, 0
         if self._session and not self._session.token:
             if not self._session.accept(link):
                 raise OSError(_E_STATUS)
-            return False
+            return 0, 0
         if self._session and self._session.refused(link.message.code):
-            return False
-        self._check()
+            return 0, 0
         self._patience = _PATIENCE
-        return self._at < self._end
+        return self._check()
 
     def _request(self):
         if self._session and not self._session.token:
@@ -164,8 +160,7 @@ class Source:
         self._szx = szx
         self._last = not more
         # A block may begin before the offset, or, made smaller by the server, end before it.
-        self._end = message.end
-        self._at = min(message.payload + self._offset - start, message.end)
+        return min(message.payload + self._offset - start, message.end), message.end
 
     def _compare_tag(self, message):
         """Notes the first entity tag; another one ends the connection, and open() then tells that all is new."""

@@ -14,7 +14,6 @@ import time
 from micropython import const
 
 from ota import native
-from ota.transport import dtls
 from ota.transport.coap_message import ACK, CON, NON, RST, TOKEN, Reader, Seen, Writer
 
 NOTHING = const(0)
@@ -43,20 +42,22 @@ class Link:
     ack_timeout_ms = 2000  # the RFC's ACK_TIMEOUT
     separate_ms = 30000  # how long an answer may come after its acknowledgement
     sent = received = 0  # datagrams of all links
+    view = memoryview(bytearray(_DATAGRAM + 1))  # of all links: a datagram is taken, answered and used up before the next poll of any
+    message = Reader(view)
 
     def __init__(self, server, secure, ca, request=_REQUEST):
         self._server = server
-        self._secure = secure
+        self._dtls = None
         if secure:
+            from ota.transport import dtls
+
             dtls.require()
+            self._dtls = dtls
         self._ca = ca
         self._sock = self._stream = None
         self._state = _IDLE
-        self._buf = bytearray(_DATAGRAM + 1)
         self._reply = Writer(_HEAD)
-        self.view = memoryview(self._buf)
         self.request = Writer(request)
-        self.message = Reader(self._buf)
         self._seen = Seen()
         self._token = bytearray(TOKEN)
 
@@ -78,7 +79,7 @@ class Link:
         try:
             sock.connect(info[-1])
             sock.setblocking(False)
-            self._stream = dtls.wrap(sock, self._server[0], self._ca) if self._secure else sock
+            self._stream = self._dtls.wrap(sock, self._server[0], self._ca) if self._dtls else sock
         except BaseException:
             sock.close()
             raise
@@ -95,7 +96,7 @@ class Link:
         if self._sock:
             try:
                 self._stream.close()
-                if self._secure:
+                if self._dtls:
                     self._sock.close()
             except OSError:
                 pass
@@ -131,7 +132,7 @@ class Link:
 
     def poll(self, wait_ms=0):
         """Takes at most one datagram, waits at most wait_ms for it. Returns NOTHING, or RESPONSE or NOTIFICATION with
-        `message` valid until the next call, or CUT. OSError if the server is gone."""
+        `message` and `view`, or CUT. OSError if the server is gone."""
         if self._state == _UNSENT:
             self._transmit()
         n = self._receive()
@@ -164,17 +165,17 @@ class Link:
         try:
             done = self._stream.write(message.buf, message.n)
         except (OSError, ValueError) as e:
-            raise dtls.fault(e)
+            raise self._dtls.fault(e) if self._dtls else e
         if done:
             Link.sent += 1
         return done
 
     def _receive(self):
         try:
-            n = native.datagram(self._stream, self._buf)
+            n = native.datagram(self._stream, self.view)
         except (OSError, ValueError) as e:
-            raise dtls.fault(e)
-        if n == 0 and self._secure:
+            raise self._dtls.fault(e) if self._dtls else e
+        if n == 0 and self._dtls:
             raise OSError(_ECONNRESET)  # the peer has ended the session
         if n:
             Link.received += 1
@@ -232,9 +233,9 @@ class Link:
         if message.token_length != TOKEN:
             return -1
         for i in range(TOKEN - 2):
-            if self._buf[4 + i] != self._token[i]:
+            if self.view[_HEAD + i] != self._token[i]:
                 return -1
-        return self._buf[TOKEN + 2] << 8 | self._buf[TOKEN + 3]
+        return self.view[TOKEN + 2] << 8 | self.view[TOKEN + 3]
 
     def _reject(self, kind):
         if kind == CON or kind == NON:

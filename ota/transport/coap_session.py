@@ -33,11 +33,12 @@ class Session:
         """Sends the request for a token."""
         import json
 
-        from ota import md5
+        from ota import forget, md5
 
         client = "%s.%s" % (self._pk, self._dn)
         text = "clientId%sdeviceName%sproductKey%s" % (client, self._dn, self._pk)
         body = {"productKey": self._pk, "deviceName": self._dn, "clientId": client, "sign": md5.hmac(self._ds, text)}
+        forget("md5")
         request = link.begin(POST)
         request.option(URI_PATH, b"auth")
         request.uint(CONTENT_FORMAT, JSON)

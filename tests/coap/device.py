@@ -46,9 +46,9 @@ def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=
 
 
 def read(source, body, size):
-    part = bytearray(512)
+    part = bytearray(1024)
     while len(body) < size:
-        view = memoryview(part)[: min(512, size - len(body))]
+        view = memoryview(part)[: min(1024 - len(body) % 1024, size - len(body))]
         n = source.readinto(view)
         if n is not None:
             body.extend(view[:n])
@@ -72,7 +72,7 @@ def channel(server, identity, secure=False, ca="", poll_s=300, version="1.0.0"):
 
     outcomes = []
     try:
-        callbacks = lambda payload: tell(message=payload.decode()), connected
+        callbacks = lambda payload: tell(message=bytes(payload).decode()), connected
         link = coap.Coap(identity, tuple(server), (secure, unhexlify(ca)), poll_s, callbacks)
     except OSError as e:
         return tell(error=e.errno)

@@ -47,7 +47,7 @@ def all_whole_sectors(begun):
 
 def test_fetch_of_whole_sectors_allocates_nothing():
     begun = Begun()
-    assert begun.locked(all_whole_sectors) == 5 * (8 + 2) - 1
+    assert begun.locked(all_whole_sectors) == 5 * (4 + 2) - 1
     assert begun.board.chip.get(SLOT, 5 * SECTOR) == image("new")[: 5 * SECTOR]
 
 

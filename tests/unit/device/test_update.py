@@ -86,7 +86,7 @@ def test_each_step_reads_once_or_writes_one_sector():
 
     def counted(buf):
         reads[0] += 1
-        assert len(buf) <= 512
+        assert len(buf) <= 1024
         return readinto(buf)
 
     bench.source.readinto = counted
