@@ -61,7 +61,7 @@ FAULTS = (
              "            old = bytearray(size)\n            self._flash.read(offset, old)\n"
              "            if old != b\"\\xff\" * len(old):\n                self._flash.erase(offset, size)\n"),
         ),
-        (("mk3060", "tiny", "twice", plan(start=20, every=4, seeds=40)), ("esp8266", "small", "twice", plan(start=250, seeds=40))),
+        (("mk3060", "tiny", "twice", plan(every=4, seeds=40)),),
     ),
     Fault(
         "tried mark written after the jump",
