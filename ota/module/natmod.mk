@@ -22,7 +22,7 @@ endif
 include $(MPY_DIR)/py/dynruntime.mk
 
 $(shell mkdir -p $(BUILD)/ota/core $(BUILD)/ota/module)
-$(OBJ): ota/module/natmod.mk $(wildcard ota/core/*.h ota/module/*.h)
+$(OBJ): ota/module/natmod.mk ota/module/windowed-gcc $(wildcard ota/core/*.h ota/module/*.h)
 
 $(BUILD)/whole.o: $(OBJ) ota/module/natmod.lds
 	$(Q)$(CROSS:ota/module/windowed-=xtensa-lx106-elf-)ld -r --no-relax -T ota/module/natmod.lds -o $@ $(OBJ)

@@ -34,7 +34,7 @@ _OBSERVATION = const(5)
 
 class Coap:
     """As Mqtt. identity: (pk, dn, ds). server: (host, port). security: (whether DTLS, its CA certificate). poll_s: how
-    often to ask. callbacks: on_message(payload) gets each upgrade message, which stands until the next datagram; on_connect().
+    often to ask. callbacks: on_message(payload) gets each upgrade message, on_connect().
 
     Nothing blocks: what cannot be told at once is told later. on_connect() is called after every login and again
     whenever an inform or an outcome has arrived; inform() and report(..., 1) then say True for it."""
@@ -223,7 +223,7 @@ class Coap:
         if found.block2 >= 0 and found.block2 & _MORE:
             self._too_long()
         elif found.payload < found.end:
-            self._on_message(self._link.view[found.payload : found.end])
+            self._on_message(bytes(self._link.view[found.payload : found.end]))
 
     def _lost(self, e):
         self._link.close()

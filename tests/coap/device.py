@@ -18,7 +18,7 @@ def tell(**facts):
     print(json.dumps(facts))
 
 
-def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=0, retries=RETRIES):
+def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=0, retries=RETRIES, part=1024):
     """As Update does it: from a mark on, again after a lost connection, from nothing if the artifact is another one."""
     failures = restarts = 0
     body = bytearray(offset)
@@ -31,7 +31,7 @@ def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=
                     restarts += 1
                     body = bytearray()
                     continue
-                read(source, body, size)
+                read(source, body, size, bytearray(part))
                 if not source.ended():
                     raise OSError(1042)
             except OSError as e:
@@ -45,10 +45,9 @@ def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=
         tell(error=e.errno, got=len(body), **counts(restarts))
 
 
-def read(source, body, size):
-    part = bytearray(1024)
+def read(source, body, size, part):
     while len(body) < size:
-        view = memoryview(part)[: min(1024 - len(body) % 1024, size - len(body))]
+        view = memoryview(part)[: min(len(part) - len(body) % len(part), size - len(body))]
         n = source.readinto(view)
         if n is not None:
             body.extend(view[:n])
@@ -72,7 +71,7 @@ def channel(server, identity, secure=False, ca="", poll_s=300, version="1.0.0"):
 
     outcomes = []
     try:
-        callbacks = lambda payload: tell(message=bytes(payload).decode()), connected
+        callbacks = lambda payload: tell(message=payload.decode()), connected
         link = coap.Coap(identity, tuple(server), (secure, unhexlify(ca)), poll_s, callbacks)
     except OSError as e:
         return tell(error=e.errno)

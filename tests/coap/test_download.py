@@ -241,6 +241,10 @@ def test_datagram_larger_than_the_buffer_is_refused():
     refuses(lambda request: [raw(codes.CONTENT, request, payload=bytes(1900), etag=b"\x01")], E_RANGE)
 
 
+def test_block_with_more_than_there_is_room_for_is_refused():
+    refuses(lambda request: [part(DATA, request)], E_RANGE, part=512)
+
+
 @pytest.mark.parametrize("url", ["coap://", "coap:///x", "coap://h", "coap://h:0/x", "coap://h:x/x", "coap://h:99999/x",
                                  "coap://u@h/x", "coap://h/x#y", "coap://h/%zz", "coap+tcp://h/x", "ftp://h/x"])  # fmt: skip
 def test_url_that_is_none_is_refused(url):

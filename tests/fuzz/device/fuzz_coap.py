@@ -84,7 +84,7 @@ def one(data):
 
 def _channel():
     def deliver(payload):
-        if not 0 < len(payload) <= 1280:
+        if type(payload) is not bytes or len(payload) > 1280:
             raise ValueError("a message that was not checked")
 
     channel = Coap(_IDENTITY, ("peer", 5683), (False, None), 1, (deliver, lambda: None))
