@@ -251,6 +251,7 @@ def test_patch_of_another_base_is_answered_with_the_image(server, new_lamp, firm
     lamp = new_lamp(firmware.image("1.0.0", "manual"), version=None)
     lamp.type("ota confirm")
     lamp.expect("confirmed 1.0.0")
+    server.wait_event(lamp.name, "runs 1.0.0")  # who is not known to run a base is sent the image
     server.push(firmware.image("1.1.0"), lamp, "--image-key", firmware.image_key, "--base", firmware.image("1.0.0"))
     lamp.expect(r"refused: patch was made for another base \(1073\)", PATIENT_S)
     lamp.expect("confirmed 1.1.0", PATIENT_S)
