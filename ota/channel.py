@@ -10,7 +10,7 @@ _NET_TIMEOUT_MS = const(3000)
 _E_NO_TLS = const(1045)
 
 
-def transport(service, board, config, callbacks):
+def transport(service, board, config, callbacks, buf):
     """The channel to the server. callbacks: on_message(payload), on_connect(), on_secret(ds).
 
     A device without a secret registers first: that stands in for the channel and ends with on_secret."""
@@ -23,7 +23,7 @@ def transport(service, board, config, callbacks):
         from ota.transport import coap
 
         server = service.server or config.SERVER or coap.default_server(service.pk)
-        return coap.Coap(_identity(service), server, (service.tls, config.CA), service.poll_s, (on_message, on_connect))
+        return coap.Coap(_identity(service), server, (service.tls, config.CA), service.poll_s, (on_message, on_connect), buf)
     _install_sockets(board, config)
     from ota.transport import mqtt  # binds the sockets
 
@@ -31,7 +31,7 @@ def transport(service, board, config, callbacks):
     return mqtt.Mqtt(_identity(service), server, service.tls and board.has_tls, on_message, on_connect)
 
 
-def source(service, board, config, notice):
+def source(service, board, config, notice, buf):
     """Where the artifact comes from. Its large buffers come last: what an import leaves for good must not lie above them, in
     the room that they free for the patch decoder."""
     import gc
@@ -42,7 +42,7 @@ def source(service, board, config, notice):
         from ota.download import coap
 
         gc.collect()
-        return coap.Source(notice.url, notice.size, _identity(service), config.CA)
+        return coap.Source(notice.url, notice.size, _identity(service), config.CA, buf)
     if service.trans_protcol == COAP:  # MQTT has them, and the certificate in them
         _install_sockets(board, config)
     from ota.download import http

@@ -16,6 +16,11 @@ input with more of the patch and returns how many bytes came, 0 at the end.
 patch_step(state, read, base, window, next, input, out) -> bytes put out, fewer than out holds only at the end.
 read(offset, buf) and base are the old image; window is a buffer of 132 bytes.
 md5_init(state), md5_push(state, buf, n), md5_finish(state) -> digest: MD5; state has MD5_STATE bytes.
+coap_read(buf, n) -> what the datagram in the first n bytes says, None if it is no CoAP message: kind, code, mid, token, observe, block2,
+size2, etag, payload, end. An option that is not there is -1 or empty; the payload is from payload to end, which is n, but payload is -1
+if the options are malformed.
+coap_write(kind, code, mid, token, options, payload) -> the message. options: (number, value) in ascending order; value is a number,
+bytes, or a tuple of bytes for as many options; ValueError if they are not.
 datagram(stream, buf) -> bytes of the one datagram read into buf, None if none has come. Not of the core.
 rsa_verify(work, key, hash, signature): RSASSA-PKCS1-v1_5 over a SHA-256 (RFC 8017 8.2); work has 2048 bytes.
 """
@@ -25,6 +30,8 @@ from _ota import (
     IMAGE_STATE,
     MD5_STATE,
     TRAILER_STATE,
+    coap_read,
+    coap_write,
     datagram,
     image_finish,
     image_info,

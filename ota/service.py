@@ -19,7 +19,7 @@ from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SI
 from ota.slot import Slot
 
 _LAST_DATA_FAULT = const(1011)
-_TURNS = const(15)
+_TURNS = const(7)
 _BUF = const(2048)  # bytes: the smallest sector of all boards, and what RSA works in
 _RULES = ("rules", "verify.digestsign", "verify")
 _E_DECLINED = const(1028)
@@ -136,7 +136,8 @@ class OtaService:
             raise RuntimeError("not initialised")
 
     def _open_transport(self):
-        self._transport = channel.transport(self, self._board, self._config, (self._receive, self._connected, self._registered))
+        callbacks = self._receive, self._connected, self._registered
+        self._transport = channel.transport(self, self._board, self._config, callbacks, self._buf)
         self._report = Report(self._transport)
 
     def _registered(self, ds):
@@ -182,7 +183,7 @@ class OtaService:
             raise OSError(_E_DECLINED)
         from ota.update import Update
 
-        source = channel.source(self, self._board, self._config, notice)
+        source = channel.source(self, self._board, self._config, notice, self._buf)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
         memory = self._buf, self._board.patch_state

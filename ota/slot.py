@@ -223,17 +223,18 @@ class Slot:
         self._erased, self._end = offset, end
 
     def write_part(self, offset, n):
-        """Writes the first n bytes of the scratch buffer, and blanks. A sector is erased before its first part is written: alone,
-        or with the block that begins there, if all of that may be erased."""
-        for i in range(n, len(self.buf)):
+        """Writes the first n bytes of the scratch buffer, and blanks up to a multiple of 16. A sector is erased before its first
+        part is written: alone, or with the block that begins there, if all of that may be erased."""
+        size = (n + _MARK - 1) // _MARK * _MARK
+        for i in range(n, size):
             self.buf[i] = 0xFF
         if offset >= self._erased:
-            size = self._flash.block
-            if offset % size or offset + size > self._end:
-                size = self._flash.sector
-            self._flash.erase(offset, size)
-            self._erased = offset + size
-        self._flash.write(offset, self.buf, len(self.buf))
+            erase = self._flash.block
+            if offset % erase or offset + erase > self._end:
+                erase = self._flash.sector
+            self._flash.erase(offset, erase)
+            self._erased = offset + erase
+        self._flash.write(offset, self.buf, size)
 
     def read_part(self, offset):
         """Fills the scratch buffer."""

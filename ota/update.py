@@ -1,6 +1,6 @@
 """One update: fetch, authenticate, verify, commit (DESIGN.md, "An update is seven steps").
 
-`steps()` is a generator: every `next` does one bounded piece of work, at most one network read or one buffer
+`steps()` is a generator: every `next` does one bounded piece of work, at most one network read and one buffer
 written. It ends when the image is committed; a refusal is OSError(code). All that must survive a cut is in the
 slot's trailer.
 """
@@ -14,7 +14,6 @@ from micropython import const
 from ota import message, native
 from ota.slot import IMAGE, PATCH
 
-_PART = const(1024)  # bytes of one read; a block of CoAP fits
 _RETRIES = const(8)
 _RETRY_MS = const(250)
 _RESTARTS = const(2)
@@ -27,13 +26,12 @@ _E_STALL = const(1043)
 _E_DIGEST = const(1050)
 _E_VERSION = const(1051)
 _E_HEADER = const(1002)
-_ECONNRESET = const(104)
 
 
 class Update:
-    """notice: the checked notification. source: what is downloaded. active, inactive: Slots. trust: see native.
-    buf: the slots' scratch buffer. patch_state: bytes of memory for the patch decoder.
-    progress(done, total): called as bytes are fetched and, of a patch, installed."""
+    """notice: the checked notification. source: what is downloaded; it gives whole sixteens of bytes but at the end. active,
+    inactive: Slots. trust: see native. buf: the slots' scratch buffer; nothing stands in it between two steps. patch_state: bytes of
+    memory for the patch decoder. progress(done, total): called as bytes are fetched and, of a patch, installed."""
 
     def __init__(self, notice, source, active, inactive, trust, buf, patch_state, progress):
         self.notice = notice
@@ -42,9 +40,6 @@ class Update:
         self._inactive = inactive
         self._trust = trust
         self._buf = buf
-        view = memoryview(buf)
-        self._view = view
-        self._parts = [view[i : i + _PART] for i in range(0, len(buf), _PART)]
         self._patch_state = patch_state
         self._progress = progress
         self._type = PATCH if notice.patch else IMAGE
@@ -113,24 +108,12 @@ class Update:
         base = slot.artifact_offset()
         slot.aim(base + done, slot.trailer)
         while done < size:
-            want = min(size - done, len(self._buf))
-            got = 0
-            while got < want:
-                part = self._parts[got // _PART]
-                if want - got < _PART:
-                    part = part[: want - got]
-                n = self._source.readinto(part)
-                while n is None:
-                    yield
-                    n = self._source.readinto(part)
-                if n != len(part):
-                    raise OSError(_ECONNRESET)
-                got += len(part)
-                yield
-            slot.write_part(base + done, want)
-            done += want
-            slot.step(done)
-            self._progress(done, size * 2 if self._type == PATCH else size)
+            n = self._source.readinto(self._buf, min(size - done, len(self._buf)))
+            if n:
+                slot.write_part(base + done, n)
+                done += n
+                slot.step(done)
+                self._progress(done, size * 2 if self._type == PATCH else size)
             yield
         if not self._source.ended():
             raise OSError(_E_LENGTH)
@@ -175,7 +158,7 @@ class Update:
             n = min(size - offset, len(self._buf))
             self._inactive.read_part(base + offset)
             if digest:
-                digest.update(self._buf if n == len(self._buf) else self._view[:n])
+                digest.update(self._buf if n == len(self._buf) else memoryview(self._buf)[:n])
             if not fault:
                 fault = self._push(state, n)
             yield

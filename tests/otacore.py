@@ -20,7 +20,7 @@ CORE = REPO / "ota" / "core"
 MODEL = REPO / "boards" / "emulator"
 KEYS = REPO / "tests" / "keys"
 WARNINGS = "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
-PARTS = ("md5", "sha256", "rsa", "image", "trailer", "boot")
+PARTS = ("coap", "md5", "sha256", "rsa", "image", "trailer", "boot")
 VENDOR, CLASS = "vendor.test", "product-key/board"
 PKCS1, PSS = 1, 2
 
@@ -67,6 +67,16 @@ class Trailer(c.Structure):
                 ("sequence", c.c_uint32), ("counter", c.c_uint32), ("reason", c.c_uint32)]
 
 
+class Coap(c.Structure):
+    _fields_ = [("kind", c.c_uint8), ("code", c.c_uint8), ("token_size", c.c_uint8), ("etag_size", c.c_uint8),
+                ("mid", c.c_uint16), ("etag", c.c_uint16), ("payload", c.c_uint16), ("observe", c.c_int32),
+                ("block2", c.c_int32), ("size2", c.c_int64)]
+
+
+class CoapWriter(c.Structure):
+    _fields_ = [("buf", c.c_void_p), ("size", c.c_uint32), ("n", c.c_uint32), ("number", c.c_uint32)]
+
+
 class Slot(c.Structure):
     _fields_ = [("offset", c.c_uint32), ("size", c.c_uint32)]
 
@@ -80,7 +90,7 @@ class Choice(c.Structure):
                 ("payload_size", c.c_uint32)]
 
 
-SIZED = ("sha256", "rsa", "image", Trailer, "boot", Info, Config, Choice, Io, "chip", Trust, "md5")
+SIZED = ("sha256", "rsa", "image", Trailer, "boot", Info, Config, Choice, Io, "chip", Trust, "md5", Coap, CoapWriter)
 
 
 def build(limb_bits=32):

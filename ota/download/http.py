@@ -62,9 +62,11 @@ class Source:
             self._skip(offset)
         return True
 
-    def readinto(self, buf):
-        """Fills buf; fewer bytes only if the connection ended."""
-        return self._response.raw.readinto(buf)
+    def readinto(self, buf, n):
+        """Puts the next n bytes at the start of buf, and returns n."""
+        if self._response.raw.readinto(buf if n == len(buf) else memoryview(buf)[:n]) != n:
+            raise OSError(_ECONNRESET)
+        return n
 
     def ended(self):
         """True if the body holds nothing more; call it after the last byte that was announced."""
@@ -96,10 +98,6 @@ class Source:
 
     def _skip(self, n):
         """Reads past what is already in flash: the server ignored the Range."""
-        part = memoryview(bytearray(_PART))
+        part = bytearray(_PART)
         while n > 0:
-            if n < _PART:
-                part = part[:n]
-            if self.readinto(part) != len(part):
-                raise OSError(_ECONNRESET)
-            n -= len(part)
+            n -= self.readinto(part, min(n, _PART))

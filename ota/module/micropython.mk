@@ -10,6 +10,6 @@ $(patsubst %,$(BUILD)/module/../core/%.o,image rsa sha256 trailer \
 # The file that says which architectures' patches are decoded.
 OTA_PATCH_ARCHS ?= patch_archs.c
 
-SRC_USERMOD_C += $(addprefix $(OTA_MODULE_DIR)/,modota.c modota_args.c modota_net.c modota_patch.c)
-SRC_USERMOD_LIB_C += $(addprefix $(OTA_CORE_DIR)/,image.c md5.c rsa.c sha256.c trailer.c \
+SRC_USERMOD_C += $(addprefix $(OTA_MODULE_DIR)/,modota.c modota_args.c modota_coap.c modota_md5.c modota_patch.c)
+SRC_USERMOD_LIB_C += $(addprefix $(OTA_CORE_DIR)/,coap.c image.c md5.c rsa.c sha256.c trailer.c \
 	patch.c patch_coder.c patch_model.c patch_sites.c patch_symbols.c patch_tables.c $(OTA_PATCH_ARCHS) patch_arch_raw.c patch_arch_xtensa.c patch_arch_arm.c patch_arch_x86.c)

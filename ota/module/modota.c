@@ -11,38 +11,19 @@ static void *buffer(mp_obj_t obj, size_t size, mp_uint_t flags) {
     return modota_buffer(obj, size, flags, &n);
 }
 
-static const uint8_t *bytes_of(mp_obj_t obj, size_t *n) {
-    mp_buffer_info_t info;
-    mp_get_buffer_raise(obj, &info, MP_BUFFER_READ);
-    *n = info.len;
-    return info.buf;
-}
-
 static const uint8_t *bytes_exactly(mp_obj_t obj, size_t n) {
     size_t got;
-    const uint8_t *p = bytes_of(obj, &got);
+    const uint8_t *p = modota_bytes(obj, &got);
     if (got != n) {
         mp_raise_ValueError(MP_ERROR_TEXT("length"));
     }
     return p;
 }
 
-// The first n bytes of the caller's buffer.
-static const uint8_t *input(mp_obj_t obj, mp_obj_t n_obj, uint32_t *n) {
-    size_t got;
-    const uint8_t *p = bytes_of(obj, &got);
-    mp_int_t want = mp_obj_get_int(n_obj);
-    if (want < 0 || (size_t)want > got) {
-        mp_raise_ValueError(MP_ERROR_TEXT("length"));
-    }
-    *n = (uint32_t)want;
-    return p;
-}
-
 // Keys and constants are frozen into firmware, and the core is given memory only.
 static const uint8_t *in_ram(mp_obj_t obj, uint32_t *n) {
     size_t size;
-    const uint8_t *p = bytes_of(obj, &size);
+    const uint8_t *p = modota_bytes(obj, &size);
     *n = (uint32_t)size;
     return memcpy(m_new(uint8_t, size), p, size);
 }
@@ -67,7 +48,7 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mark_obj, 5, 5, mark);
 
 static mp_obj_t trailer(mp_obj_t state, mp_obj_t buf, mp_obj_t n_obj) {
     uint32_t n;
-    const uint8_t *p = input(buf, n_obj, &n);
+    const uint8_t *p = modota_input(buf, n_obj, &n);
     ota_trailer_t *t = buffer(state, sizeof(*t), MP_BUFFER_WRITE);
     ota_trailer_push(t, p, n & ~(uint32_t)(OTA_MARK_BYTES - 1));
     mp_obj_t items[] = {
@@ -98,7 +79,7 @@ static MP_DEFINE_CONST_FUN_OBJ_2(image_init_obj, image_init);
 
 static mp_obj_t image_push(mp_obj_t state, mp_obj_t buf, mp_obj_t n_obj) {
     uint32_t n;
-    const uint8_t *p = input(buf, n_obj, &n);
+    const uint8_t *p = modota_input(buf, n_obj, &n);
     return modota_result(ota_image_push(buffer(state, sizeof(ota_image_t), MP_BUFFER_WRITE), p, n));
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(image_push_obj, image_push);
@@ -173,6 +154,8 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_md5_init), MP_ROM_PTR(&modota_md5_init_obj) },
     { MP_ROM_QSTR(MP_QSTR_md5_push), MP_ROM_PTR(&modota_md5_push_obj) },
     { MP_ROM_QSTR(MP_QSTR_md5_finish), MP_ROM_PTR(&modota_md5_finish_obj) },
+    { MP_ROM_QSTR(MP_QSTR_coap_read), MP_ROM_PTR(&modota_coap_read_obj) },
+    { MP_ROM_QSTR(MP_QSTR_coap_write), MP_ROM_PTR(&modota_coap_write_obj) },
     { MP_ROM_QSTR(MP_QSTR_datagram), MP_ROM_PTR(&modota_datagram_obj) },
     { MP_ROM_QSTR(MP_QSTR_rsa_verify), MP_ROM_PTR(&rsa_verify_obj) },
     { MP_ROM_QSTR(MP_QSTR_patch_state), MP_ROM_PTR(&modota_patch_state_obj) },

@@ -18,3 +18,21 @@ void *modota_buffer(mp_obj_t obj, size_t least, mp_uint_t flags, size_t *n) {
     *n = info.len;
     return info.buf;
 }
+
+const uint8_t *modota_bytes(mp_obj_t obj, size_t *n) {
+    mp_buffer_info_t info;
+    mp_get_buffer_raise(obj, &info, MP_BUFFER_READ);
+    *n = info.len;
+    return info.buf;
+}
+
+const uint8_t *modota_input(mp_obj_t obj, mp_obj_t n_obj, uint32_t *n) {
+    size_t got;
+    const uint8_t *p = modota_bytes(obj, &got);
+    mp_int_t want = mp_obj_get_int(n_obj);
+    if (want < 0 || (size_t)want > got) {
+        mp_raise_ValueError(MP_ERROR_TEXT("length"));
+    }
+    *n = (uint32_t)want;
+    return p;
+}

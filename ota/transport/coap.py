@@ -12,7 +12,7 @@ from micropython import const
 
 from ota import message
 from ota.transport import coap_link
-from ota.transport.coap_session import ACCEPT, CONTENT, CONTENT_FORMAT, GET, JSON, OCTETS, POST, URI_PATH, Session
+from ota.transport.coap_session import ACCEPT, CONTENT, CONTENT_FORMAT, GET, JSON, OCTETS, POST, Session
 
 _OBSERVE = const(6)
 _BACKOFF_MS = const(1000)
@@ -34,14 +34,14 @@ _OBSERVATION = const(5)
 
 class Coap:
     """As Mqtt. identity: (pk, dn, ds). server: (host, port). security: (whether DTLS, its CA certificate). poll_s: how
-    often to ask. callbacks: on_message(payload) gets each upgrade message, on_connect().
+    often to ask. callbacks: on_message(payload) gets each upgrade message, on_connect(). buf: the link's.
 
     Nothing blocks: what cannot be told at once is told later. on_connect() is called after every login and again
     whenever an inform or an outcome has arrived; inform() and report(..., 1) then say True for it."""
 
-    def __init__(self, identity, server, security, poll_s, callbacks):
+    def __init__(self, identity, server, security, poll_s, callbacks, buf):
         self._session = Session(identity)
-        self._link = coap_link.Link(server, *security)
+        self._link = coap_link.Link(server, *security, buf)
         self._poll_ms = poll_s * 1000
         self._on_message, self._on_connect = callbacks
         self._version = self._informed = self._delivered = None
@@ -137,12 +137,8 @@ class Coap:
     def _ask(self, now):
         if self._observes:
             self._doing = _OBSERVATION
-            request = self._link.begin(GET, True)
-            request.uint(_OBSERVE, 0)
-            request.options(URI_PATH, self._session.path(b"upgrade"))
-            request.uint(ACCEPT, JSON)
-            self._session.sign(request)
-            self._link.send()
+            options = (_OBSERVE, 0), self._session.path(b"upgrade"), (ACCEPT, JSON)
+            self._link.request(GET, self._session.signed(options), observe=True)
         else:
             self._post(_REQUEST, b"request", message.inform(self._version))
         jitter = self._poll_ms // 4 + 1
@@ -150,13 +146,8 @@ class Coap:
 
     def _post(self, doing, name, text):
         self._doing = doing
-        request = self._link.begin(POST)
-        request.options(URI_PATH, self._session.path(name))
-        request.uint(CONTENT_FORMAT, JSON)
-        request.uint(ACCEPT, OCTETS)
-        self._session.sign(request)
-        request.payload(text.encode())
-        self._link.send()
+        options = self._session.path(name), (CONTENT_FORMAT, JSON), (ACCEPT, OCTETS)
+        self._link.request(POST, self._session.signed(options), text.encode())
 
     def _answered(self, doing):
         code = self._link.message.code
@@ -219,11 +210,12 @@ class Coap:
         self.report(step, "%d %s" % (_E_LONG, words), 1)
 
     def _deliver(self):
-        found = self._link.message
-        if found.block2 >= 0 and found.block2 & _MORE:
+        block2 = self._link.message.block2
+        payload = bytes(self._link.payload())
+        if block2 >= 0 and block2 & _MORE:
             self._too_long()
-        elif found.payload < found.end:
-            self._on_message(bytes(self._link.view[found.payload : found.end]))
+        elif payload:
+            self._on_message(payload)
 
     def _lost(self, e):
         self._link.close()

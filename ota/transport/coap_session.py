@@ -39,22 +39,17 @@ class Session:
         text = "clientId%sdeviceName%sproductKey%s" % (client, self._dn, self._pk)
         body = {"productKey": self._pk, "deviceName": self._dn, "clientId": client, "sign": md5.hmac(self._ds, text)}
         forget("md5")
-        request = link.begin(POST)
-        request.option(URI_PATH, b"auth")
-        request.uint(CONTENT_FORMAT, JSON)
-        request.uint(ACCEPT, JSON)
-        request.payload(json.dumps(body).encode())
-        link.send()
+        options = (URI_PATH, b"auth"), (CONTENT_FORMAT, JSON), (ACCEPT, JSON)
+        link.request(POST, options, json.dumps(body).encode())
 
     def accept(self, link):
         """Reads the answer to login(); returns whether there is a token now."""
         import json
 
-        message = link.message
         self.token = None
-        if message.code == CONTENT:
+        if link.message.code == CONTENT:
             try:
-                found = json.loads(bytes(link.view[message.payload : message.end]))
+                found = json.loads(bytes(link.payload()))
             except ValueError:
                 return False
             token = found.get("token") if type(found) is dict else None
@@ -62,9 +57,9 @@ class Session:
                 self.token = token.encode()
         return self.token is not None
 
-    def sign(self, request):
-        """Adds the token, the highest option of a request."""
-        request.option(self._option, self.token)
+    def signed(self, options):
+        """The options of a request with the token, the highest of them."""
+        return options + ((self._option, self.token),)
 
     def refused(self, code):
         """True if the answer says that the token is none (any more): log in again. A token refused at once is
@@ -79,5 +74,5 @@ class Session:
         return True
 
     def path(self, name):
-        """The path of one of the device's resources."""
-        return b"topic", b"ota", b"device", name, self._pk.encode(), self._dn.encode()
+        """The option with the path of one of the device's resources."""
+        return URI_PATH, (b"topic", b"ota", b"device", name, self._pk.encode(), self._dn.encode())

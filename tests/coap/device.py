@@ -12,18 +12,20 @@ from ota.download import coap as download
 from ota.transport import coap, coap_link
 
 RETRIES = 8
+BUF = 2048
 
 
 def tell(**facts):
     print(json.dumps(facts))
 
 
-def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=0, retries=RETRIES, part=1024):
+def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=0, retries=RETRIES, part=BUF):
     """As Update does it: from a mark on, again after a lost connection, from nothing if the artifact is another one."""
     failures = restarts = 0
     body = bytearray(offset)
+    buf = bytearray(BUF)
     try:
-        source = download.Source(url, size, identity, unhexlify(ca))
+        source = download.Source(url, size, identity, unhexlify(ca), buf)
         while len(body) < size:
             before = len(body)
             try:
@@ -31,7 +33,7 @@ def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=
                     restarts += 1
                     body = bytearray()
                     continue
-                read(source, body, size, bytearray(part))
+                read(source, body, size, buf, part)
                 if not source.ended():
                     raise OSError(1042)
             except OSError as e:
@@ -45,14 +47,11 @@ def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=
         tell(error=e.errno, got=len(body), **counts(restarts))
 
 
-def read(source, body, size, part):
+def read(source, body, size, buf, part):
     while len(body) < size:
-        view = memoryview(part)[: min(len(part) - len(body) % len(part), size - len(body))]
-        n = source.readinto(view)
+        n = source.readinto(buf, min(part, size - len(body)))
         if n is not None:
-            body.extend(view[:n])
-            if n < len(view):
-                raise OSError(104)
+            body.extend(memoryview(buf)[:n])
 
 
 def counts(restarts):
@@ -72,7 +71,7 @@ def channel(server, identity, secure=False, ca="", poll_s=300, version="1.0.0"):
     outcomes = []
     try:
         callbacks = lambda payload: tell(message=payload.decode()), connected
-        link = coap.Coap(identity, tuple(server), (secure, unhexlify(ca)), poll_s, callbacks)
+        link = coap.Coap(identity, tuple(server), (secure, unhexlify(ca)), poll_s, callbacks, bytearray(BUF))
     except OSError as e:
         return tell(error=e.errno)
     typed = select.poll()

@@ -66,13 +66,14 @@ def test_off_path_notification_is_not_delivered(server, stranger):
             stranger.recv(2048)
 
 
-def test_tokens_of_two_connections_cannot_be_told_from_each_other():
-    seen = []
+def test_tokens_and_the_first_message_ids_are_random():
+    seen, tokens = [], set()
     for _ in range(4):
         _, requests = fetches(lambda request: [part(DATA, request)])
-        seen.append((requests[0].token[:6], requests[0].mid))
-        assert len({request.token[:6] for request in requests}) == 1 and len(requests[0].token) == 8
-    assert len({token for token, _ in seen}) == len({mid for _, mid in seen}) == 4
+        seen.append(requests[0].mid)
+        tokens |= {request.token for request in requests}
+        assert len(tokens) == 5 * len(seen) and {len(token) for token in tokens} == {8}
+    assert len(set(seen)) == 4
 
 
 def test_acknowledgement_without_an_answer_is_given_up():

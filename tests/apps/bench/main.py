@@ -32,12 +32,12 @@ def us(action, notice):
 
 def read(notice):
     """The artifact once, from the socket into nowhere."""
-    source = channel.source(shell.service, board, ota_config, notice)
-    part = bytearray(512)
+    part = bytearray(2048)
+    source = channel.source(shell.service, board, ota_config, notice, part)
     source.open(0)
     left = notice.size
     while left > 0:
-        left -= source.readinto(part)
+        left -= source.readinto(part, min(left, len(part)))
     source.close()
 
 
@@ -45,7 +45,7 @@ def fetch(notice):
     """The same into the slot, as an update does it."""
     service = shell.service
     slot = service._inactive
-    source = channel.source(service, board, ota_config, notice)
+    source = channel.source(service, board, ota_config, notice, service._buf)
     slot.begin(IMAGE, notice.size, notice.digest)
     for _ in Update(notice, source, service._active, slot, None, service._buf, 0, lambda done, total: None)._fetch():
         board.feed()

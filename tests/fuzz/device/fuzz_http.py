@@ -84,10 +84,8 @@ def _fetch(source, offset):
         return
     buf = bytearray(128)
     while offset < _SIZE:
-        n = source.readinto(buf)
-        if not 0 <= n <= len(buf):
+        n = min(len(buf), _SIZE - offset)
+        if source.readinto(buf, n) != n:
             raise ValueError("readinto")
-        if not n:
-            return
         offset += n
     source.ended()

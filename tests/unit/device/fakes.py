@@ -216,8 +216,9 @@ class Source:
         self._left = self.drops.pop(0) if self.drops else len(self.data)
         return True
 
-    def readinto(self, buf):
-        n = min(len(buf), len(self.data) - self._at, self._left)
+    def readinto(self, buf, n):
+        if n > min(len(self.data) - self._at, self._left):
+            raise OSError(104, "")
         for i in range(n):
             buf[i] = self.data[self._at + i]
         self._at += n

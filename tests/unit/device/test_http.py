@@ -86,9 +86,9 @@ def after_first(etag, second):
     return requests, source, code or result[0]
 
 
-def rest(source):
+def rest(source, n=SIZE):
     buf = bytearray(SIZE)
-    n = source.readinto(buf)
+    n = source.readinto(buf, n)
     return bytes(buf[:n])
 
 
@@ -107,7 +107,7 @@ def test_bytes_behind_the_announced_ones_are_noticed():
 
 def test_resume_asks_for_the_rest_of_the_same_artifact():
     requests, source, result = after_first(b'"v1"', answer(206, b"Content-Range: bytes 512-1023/1024", b'etag:"v1"', body=DATA[512:]))
-    assert result is True and rest(source) == DATA[512:]
+    assert result is True and rest(source, SIZE - 512) == DATA[512:]
     headers = requests.asked[1][1]
     assert headers["Range"] == "bytes=512-" and headers["If-Range"] == b'"v1"'
 
@@ -120,18 +120,18 @@ def test_resume_after_a_restart_knows_no_entity_tag():
 
 def test_weak_entity_tag_is_not_sent_but_compared():
     requests, source, result = after_first(b'W/"v1"', answer(200, b'ETag: W/"v1"'))
-    assert result is True and rest(source) == DATA[512:]
+    assert result is True and rest(source, SIZE - 512) == DATA[512:]
     assert "If-Range" not in requests.asked[1][1]
 
 
 def test_range_ignored_for_the_same_artifact_is_read_past():
     source, result = after_first(b'"v1"', answer(200, b'ETag: "v1"', b"Content-Length: 1024"))[1:]
-    assert result is True and rest(source) == DATA[512:]
+    assert result is True and rest(source, SIZE - 512) == DATA[512:]
 
 
 def test_range_ignored_without_entity_tags_is_read_past():
     requests, source = serve(answer(200))
-    assert source.open(700) is True and rest(source) == DATA[700:]
+    assert source.open(700) is True and rest(source, SIZE - 700) == DATA[700:]
 
 
 def test_range_ignored_and_the_connection_lost_on_the_way():

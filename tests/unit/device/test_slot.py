@@ -185,7 +185,7 @@ def test_sector_is_erased_before_its_first_part_and_the_rest_left_blank():
             slot.buf[i] = i & 0x7F
         slot.write_part(offset, n)
     assert board.chip.get(SLOT, 3) == b"\0\1\2" and board.chip.get(SLOT + BUF - 2, 9) == b"\x7e\x7f\0\1\2\3\4\xff\xff"
-    assert board.chip.get(SLOT + SECTOR - 4, 4) == b"\xff" * 4
+    assert board.chip.get(SLOT + BUF + 5, SECTOR - BUF - 5) == b"\xff" * (SECTOR - BUF - 5)
     assert board.chip.erased[SLOT // SECTOR] == 1
     slot.read_part(SLOT + BUF)
     assert bytes(slot.buf[:6]) == b"\0\1\2\3\4\xff"

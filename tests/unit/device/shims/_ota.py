@@ -4,6 +4,7 @@
 import ctypes as c
 
 import otacore
+from _coap import coap_read, coap_write  # noqa: F401
 from _patch import patch_begin, patch_state, patch_step  # noqa: F401
 
 _core = otacore.lib()
