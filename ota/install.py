@@ -1,7 +1,8 @@
 """The install step of a patch: from the running image and a patch in flash, the new image (DESIGN.md, "The patch").
 
-`steps()` is a generator: every `next` hashes a sector of the base or decodes and writes one of the result. After a cut it
-starts over and writes every sector again: one that reads right may hold cells that a cut left half programmed.
+`steps()` is a generator: every `next` hashes a part of the base or decodes and writes one of the result. After a cut the patch
+is decoded from its start again; what lies before the last progress mark is compared, and all behind it written again: a sector that
+reads right may hold cells that a cut left half programmed.
 """
 
 # SPDX-License-Identifier: MIT
@@ -11,6 +12,7 @@ from ota import native
 
 _INPUT = const(128)
 _WINDOW = const(132)
+_E_HASH = const(1005)
 _E_PATCH_BASE = const(1073)
 _E_PATCH_SIZE = const(1075)
 
@@ -36,7 +38,9 @@ class Install:
         if old_size > self._active.room or self.size > self._limit:
             raise OSError(_E_PATCH_SIZE)
         yield from self._check_base(old_size, old_hash)
-        self._inactive.aim(self._inactive.offset, self._inactive.offset + self._limit)
+        slot = self._inactive
+        kept = slot.installed
+        slot.aim(slot.offset + kept, slot.offset + self._limit)
         window = bytearray(_WINDOW)
         done = 0
         while done < self.size:
@@ -45,8 +49,12 @@ class Install:
             )
             if not n:
                 raise OSError(_E_PATCH_SIZE)
-            self._inactive.write_part(self._inactive.offset + done, n)
+            if done < kept:
+                self._compare(slot.offset + done, n)
+            else:
+                slot.write_part(slot.offset + done, n)
             done += n
+            slot.step_install(done, self.size)
             self._progress(done, self.size)
             yield
 
@@ -63,6 +71,16 @@ class Install:
             yield
         if digest.digest() != expected:
             raise OSError(_E_PATCH_BASE)
+
+    def _compare(self, offset, n):
+        """What a mark says is in flash must be what was decoded again; it may have rotted since."""
+        made = memoryview(self._buf)
+        found = bytearray(_INPUT)
+        for i in range(0, n, _INPUT):
+            self._inactive.read(offset + i, found)
+            m = min(n - i, _INPUT)
+            if made[i : i + m] != memoryview(found)[:m]:
+                raise OSError(_E_HASH)
 
     def _next(self):
         """Fills the input buffer from flash; the decoder calls it. Whole words are read, the last of them in part."""

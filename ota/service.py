@@ -189,7 +189,8 @@ class OtaService:
         memory = self._buf, self._board.patch_state
         self._update = Update(notice, source, self._active, self._inactive, trust, *memory, self._progress)
         if self._update.resumes:
-            self._say("fetch resumes at %d" % self._inactive.progress)
+            installed = self._inactive.installed
+            self._say("install resumes at %d" % installed if installed else "fetch resumes at %d" % self._inactive.progress)
         self._steps = self._update.steps()
         self._report.begin()
 

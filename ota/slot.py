@@ -14,6 +14,8 @@ PATCH = const(1)
 
 _MARK = const(16)
 _STEPS = const(64)
+_INSTALL_STEPS = const(32)
+_KEPT = const(16)  # places that are never for progress
 _ATTEMPTS = const(4)
 _MENDS = const(3)
 _STARTED = const(0x53)  # "S"
@@ -115,12 +117,25 @@ class Slot:
 
     def step(self, written):
         """Marks progress: the first `written` bytes of the artifact are in flash. Only whole sectors count, or all."""
-        if written % self._flash.sector and written < self.artifact_size:
+        self._step(_STEPS, 0, written, self.artifact_size)
+
+    def step_install(self, written, size):
+        """The same of the image of `size` bytes that the patch makes."""
+        self._step(_INSTALL_STEPS, self.artifact_size, written, size)
+
+    @property
+    def installed(self):
+        """How many bytes of the image that the patch makes are in flash."""
+        return max(self.progress - self.artifact_size, 0)
+
+    def _step(self, steps, before, written, size):
+        if written % self._flash.sector and written < size:
             return
-        step = written * _STEPS // self.artifact_size
-        if step > self.progress * _STEPS // self.artifact_size:
-            self._append(_PROGRESS, step, written, _NO_TAIL, 1)
-            self.progress = written
+        step = written * steps // size
+        place = (self._next + _KEPT) * _MARK
+        if step > (self.progress - before) * steps // size and place < self._flash.sector:
+            self._append(_PROGRESS, step, before + written, _NO_TAIL, 1)
+            self.progress = before + written
 
     def commit(self, sequence, counter):
         self._append_complete(sequence, counter, 2)
@@ -225,16 +240,16 @@ class Slot:
     def write_part(self, offset, n):
         """Writes the first n bytes of the scratch buffer, and blanks up to a multiple of 16. A sector is erased before its first
         part is written: alone, or with the block that begins there, if all of that may be erased."""
-        size = (n + _MARK - 1) // _MARK * _MARK
-        for i in range(n, size):
+        whole = (n + _MARK - 1) // _MARK * _MARK
+        for i in range(n, whole):
             self.buf[i] = 0xFF
         if offset >= self._erased:
-            erase = self._flash.block
-            if offset % erase or offset + erase > self._end:
-                erase = self._flash.sector
-            self._flash.erase(offset, erase)
-            self._erased = offset + erase
-        self._flash.write(offset, self.buf, size)
+            size = self._flash.block
+            if offset % size or offset + size > self._end:
+                size = self._flash.sector
+            self._flash.erase(offset, size)
+            self._erased = offset + size
+        self._flash.write(offset, self.buf, whole)
 
     def read_part(self, offset):
         """Fills the scratch buffer."""

@@ -6,11 +6,10 @@
 #include "ota.h"
 
 #define OTA_MARK_BYTES 16u
-#define OTA_PROGRESS_STEPS 64u
 
 enum ota_mark_kind {
     OTA_MARK_STARTED = 'S',   // arg: artifact type; number: artifact bytes; tail: first 6 bytes of its digest
-    OTA_MARK_PROGRESS = 'P',  // arg: step 1..64; number: artifact bytes that are in flash
+    OTA_MARK_PROGRESS = 'P',  // arg: step; number: bytes that are in flash, of the artifact and then of what a patch makes
     OTA_MARK_COMPLETE = 'C',  // number: sequence; tail: security counter, u32
     OTA_MARK_TRIED = 'T',     // arg: which trial, from 1
     OTA_MARK_CONFIRMED = 'Y', //
@@ -38,7 +37,7 @@ typedef struct {
     uint8_t artifact_type;
     uint8_t digest[6];
     uint32_t artifact_size;
-    uint32_t progress; // artifact bytes known to be in flash
+    uint32_t progress; // bytes known to be in flash
     uint32_t sequence, counter;
     uint32_t reason;
 } ota_trailer_t;

@@ -103,7 +103,9 @@ def test_artifact_types_and_steps_are_the_specs():
     rows = {row["mark"]: row["arg"] for row in tables(2)[1]}
     stated = {name.upper(): int(value) for value, name in re.findall(r"(\d) (\w+)", rows["started"])}
     assert {name: int(v) for name, v in re.findall(r"OTA_ARTIFACT_(\w+) = (\d)", source("trailer.h"))} == stated
-    assert f"#define OTA_PROGRESS_STEPS {rows['progress'].split('..')[1]}u" in source("trailer.h")
+    slot = constants("slot.py")
+    assert rows["progress"] == f"step 1..{slot['STEPS']}, of an install 1..{slot['INSTALL_STEPS']}"
+    assert f"The last {slot['KEPT']} are not for progress" in section(2)
 
 
 def test_error_numbers_are_the_specs():

@@ -93,6 +93,35 @@ def test_progress_of_an_artifact_of_few_sectors_is_marked_at_each():
     assert first_bytes(board) == "SSPPPP"
 
 
+def test_install_has_marks_of_its_own_behind_those_of_its_patch():
+    board, slot = fresh()
+    slot.begin(PATCH, 2 * SECTOR + 5, DIGEST)
+    assert slot.installed == 0
+    slot.step(2 * SECTOR + 5)
+    assert board.slot(1).installed == 0 and board.slot(1).progress == 2 * SECTOR + 5
+    size = 64 * SECTOR + 5
+    for sectors in range(1, 65):
+        slot.step_install(sectors * SECTOR, size)
+        slot.step_install(sectors * SECTOR - BUF, size)
+        assert sectors - 3 <= board.slot(1).installed // SECTOR == slot.installed // SECTOR <= sectors
+    slot.step_install(size, size)
+    assert board.slot(1).installed == size
+    assert first_bytes(board) == "SSP" + "P" * 32
+
+
+def test_last_places_are_not_for_progress():
+    board, slot = fresh()
+    slot.begin(IMAGE, 64 * SECTOR, DIGEST)
+    places = SECTOR // 16
+    slot._next = places - 17
+    for sectors in range(1, 65):
+        slot.step(sectors * SECTOR)
+    assert slot.progress == board.slot(1).progress == SECTOR
+    slot.commit(1, 2)
+    slot.confirm()
+    assert board.slot(1).confirmed
+
+
 def test_begin_zeroes_complete_confirmed_and_started_before_it_erases():
     board, slot = fresh()
     slot.begin(IMAGE, 100, DIGEST)

@@ -339,17 +339,47 @@ def test_patch_cut_at_every_flash_operation_ends_in_the_same_image():
         assert is_installed(bench), k
 
 
-def test_every_sector_is_written_again_after_a_cut_for_one_that_reads_right_may_not_do_so_tomorrow():
+def stopped_install():
+    """A patch of whose result three whole sectors are marked and a part of the fourth is written."""
     bench = patched()
     steps = bench.update().steps()
     for _ in steps:
         if bench.board.chip.erased[16 + 3]:
             break
     steps.close()
-    bench = patched(board=bench.board)
+    assert bench.slot.installed == 3 * SECTOR
+    return patched(board=bench.board)
+
+
+def test_resumed_install_compares_what_is_marked_and_writes_the_rest_again():
+    """A sector without a mark that reads right may not do so tomorrow."""
+    bench = stopped_install()
+    programmed = bench.board.chip.get(SLOT, 3 * SECTOR)
     bench.run()
-    assert is_installed(bench)
-    assert bench.board.chip.erased[16 : 16 + 6] == [2, 2, 2, 2, 1, 1]
+    assert is_installed(bench) and bench.source.opened == []
+    assert bench.board.chip.get(SLOT, 3 * SECTOR) == programmed == image("new")[: 3 * SECTOR]
+    assert bench.board.chip.erased[16 : 16 + 6] == [1, 1, 1, 2, 1, 1]
+
+
+def test_installed_sector_that_has_rotted_is_refused():
+    for at in (0, 3 * SECTOR - 1):
+        bench = stopped_install()
+        bench.board.chip.put(SLOT + at, bytes([image("new")[at] ^ 1]))
+        assert bench.code() == E_HASH
+        assert not bench.slot.complete
+
+
+def test_finished_install_is_compared_to_its_last_byte():
+    bench = patched()
+    steps = bench.update().steps()
+    for _ in steps:
+        if bench.slot.installed == len(image("new")):
+            break
+    steps.close()
+    erased = sum(bench.board.chip.erased)
+    again = patched(board=bench.board)
+    again.run()
+    assert is_installed(again) and sum(bench.board.chip.erased) == erased
 
 
 def test_running_slot_is_never_written():
