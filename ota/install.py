@@ -54,7 +54,7 @@ class Install:
             else:
                 slot.write_part(slot.offset + done, n)
             done += n
-            slot.step_install(done, self.size)
+            slot.step(done, self.size)
             self._progress(done, self.size)
             yield
 

@@ -136,8 +136,7 @@ class OtaService:
             raise RuntimeError("not initialised")
 
     def _open_transport(self):
-        callbacks = self._receive, self._connected, self._registered
-        self._transport = channel.transport(self, self._board, self._config, callbacks, self._buf)
+        self._transport = channel.transport(self, self._board, self._config, (self._receive, self._connected, self._registered), self._buf)
         self._report = Report(self._transport)
 
     def _registered(self, ds):
@@ -186,8 +185,7 @@ class OtaService:
         source = channel.source(self, self._board, self._config, notice, self._buf)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
-        memory = self._buf, self._board.patch_state
-        self._update = Update(notice, source, self._active, self._inactive, trust, *memory, self._progress)
+        self._update = Update(notice, source, self._active, self._inactive, trust, self._buf, self._board.patch_state, self._progress)
         if self._update.resumes:
             installed = self._inactive.installed
             self._say("install resumes at %d" % installed if installed else "fetch resumes at %d" % self._inactive.progress)

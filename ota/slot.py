@@ -28,8 +28,7 @@ _NO_TAIL = b"\0\0\0\0\0\0"
 _E_FLASH = const(1060)
 _E_TRAILER_FULL = const(1061)
 
-
-# A mark to write, and what it reads back as. Not a slot's own: memory is dear, and each is used at once.
+# A mark to write, and what it reads back as; not a slot's own, for memory is dear.
 _mark = bytearray(_MARK)
 _check = bytearray(_MARK)
 
@@ -87,6 +86,11 @@ class Slot:
         return self._confirmed > 0 and self._complete > 0 and not self._rejected
 
     @property
+    def installed(self):
+        """How many bytes of the image that the patch makes are in flash."""
+        return max(self.progress - self.artifact_size, 0)
+
+    @property
     def unreported(self):
         """True if the slot was rejected and the server has not been told."""
         return self._rejected > 0 and not self._reported
@@ -115,20 +119,10 @@ class Slot:
         self._append(_STARTED, artifact_type, size, digest[:6], 2)
         self.load()
 
-    def step(self, written):
-        """Marks progress: the first `written` bytes of the artifact are in flash. Only whole sectors count, or all."""
-        self._step(_STEPS, 0, written, self.artifact_size)
-
-    def step_install(self, written, size):
-        """The same of the image of `size` bytes that the patch makes."""
-        self._step(_INSTALL_STEPS, self.artifact_size, written, size)
-
-    @property
-    def installed(self):
-        """How many bytes of the image that the patch makes are in flash."""
-        return max(self.progress - self.artifact_size, 0)
-
-    def _step(self, steps, before, written, size):
+    def step(self, written, image=0):
+        """Marks progress: the first `written` bytes of the artifact are in flash, or of the `image` bytes that a patch makes. Only
+        whole sectors count, or all."""
+        before, size, steps = (self.artifact_size, image, _INSTALL_STEPS) if image else (0, self.artifact_size, _STEPS)
         if written % self._flash.sector and written < size:
             return
         step = written * steps // size

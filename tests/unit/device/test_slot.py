@@ -101,10 +101,10 @@ def test_install_has_marks_of_its_own_behind_those_of_its_patch():
     assert board.slot(1).installed == 0 and board.slot(1).progress == 2 * SECTOR + 5
     size = 64 * SECTOR + 5
     for sectors in range(1, 65):
-        slot.step_install(sectors * SECTOR, size)
-        slot.step_install(sectors * SECTOR - BUF, size)
+        slot.step(sectors * SECTOR, size)
+        slot.step(sectors * SECTOR - BUF, size)
         assert sectors - 3 <= board.slot(1).installed // SECTOR == slot.installed // SECTOR <= sectors
-    slot.step_install(size, size)
+    slot.step(size, size)
     assert board.slot(1).installed == size
     assert first_bytes(board) == "SSP" + "P" * 32
 
