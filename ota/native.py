@@ -8,6 +8,7 @@ trailer(state, buf, n) -> tuple: what a trailer says up to and with its next n b
 first.
 image_init(state, limit): starts reading an image of at most limit bytes; state has IMAGE_STATE bytes.
 image_push(state, buf, n) -> count consumed; fewer than n only at the image's end.
+image_digest(state) -> SHA-256 over the whole image as pushed, None if it is not complete.
 image_finish(state, work, keys, vendor_id, class_id, min_counter): everything SPEC.md section 1 demands.
 image_info(state) -> (version, counter, flags, header_size, payload_size, total_size); version has 4 numbers.
 patch_state(n) -> bytes a state must have for a decoder of n bytes.
@@ -33,6 +34,7 @@ from _ota import (
     coap_read,
     coap_write,
     datagram,
+    image_digest,
     image_finish,
     image_info,
     image_init,

@@ -56,22 +56,9 @@ class Slot:
         state = bytearray(native.TRAILER_STATE)
         for offset in self._trailer_parts():
             facts = native.trailer(state, self.buf, len(self.buf))
-        (
-            self._next,
-            self._started,
-            self.artifact_type,
-            self.artifact_size,
-            self._digest,
-            self.progress,
-            self._complete,
-            self.sequence,
-            self.counter,
-            self.tried,
-            self._confirmed,
-            self._rejected,
-            self.reason,
-            self._reported,
-        ) = facts
+        self._next, self._started, self.artifact_type, self.artifact_size, self._digest, self.progress = facts[:6]
+        self._complete, self.sequence, self.counter, self.tried = facts[6:10]
+        self._confirmed, self._rejected, self.reason, self._reported = facts[10:]
 
     @property
     def complete(self):
@@ -122,7 +109,9 @@ class Slot:
     def step(self, written, image=0):
         """Marks progress: the first `written` bytes of the artifact are in flash, or of the `image` bytes that a patch makes. Only
         whole sectors count, or all."""
-        before, size, steps = (self.artifact_size, image, _INSTALL_STEPS) if image else (0, self.artifact_size, _STEPS)
+        before = self.artifact_size if image else 0
+        size = image or self.artifact_size
+        steps = _INSTALL_STEPS if image else _STEPS
         if written % self._flash.sector and written < size:
             return
         step = written * steps // size

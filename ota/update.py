@@ -61,6 +61,8 @@ class Update:
             slot.begin(self._type, notice.size, notice.digest)
         try:
             yield from self._fetch()
+            if not resumed:
+                self._source = None  # its memory is wanted
             yield from self._authenticate()
         except OSError as e:
             # What lay in flash was not what its marks said: once more, from nothing.
@@ -69,7 +71,7 @@ class Update:
             slot.begin(self._type, notice.size, notice.digest)
             yield from self._fetch()
             yield from self._authenticate()
-        self._source = None  # its buffers are the decoder's now
+        self._source = None
         gc.collect()
         if self._type == PATCH:
             yield from self._install()
@@ -128,9 +130,12 @@ class Update:
         step 5, verify, too: they are the same bytes."""
         gc.collect()  # what is found out here stays: not amid the garbage, or it splits the room that the decoder needs
         notice = self.notice
-        digest = _hash(notice.method)
-        state, fault = yield from self._read(self._inactive.artifact_offset(), notice.size, digest)
-        if digest.digest() != notice.digest:
+        offset = self._inactive.artifact_offset()
+        state, fault = yield from self._read(offset, notice.size)
+        digest = None if fault or notice.method == "MD5" else native.image_digest(state)
+        if not digest:  # and a wrong one is told before what is wrong with the image
+            digest = yield from self._digest(offset, notice.size)
+        if digest != notice.digest:
             raise OSError(_E_DIGEST)
         self._check(state, fault, self._type == PATCH)
 
@@ -143,26 +148,32 @@ class Update:
         patch = (slot.artifact_offset() + header_size, payload_size)
         install = Install(self._active, slot, patch, self._buf, self._patch_state, self._installed)
         yield from install.steps()
-        state, fault = yield from self._read(slot.offset, install.size, None)
+        state, fault = yield from self._read(slot.offset, install.size)
         self._check(state, fault, False)
 
     def _installed(self, done, total):
         self._progress(total + done, total * 2)
 
-    def _read(self, base, size, digest):
-        """Reads an image in flash. Returns the reader's state and its refusal, so that a wrong digest is told before it."""
+    def _read(self, base, size):
+        """Reads an image in flash. Returns the reader's state and its refusal."""
         state = bytearray(native.IMAGE_STATE)
         native.image_init(state, self._inactive.room)
         fault = None
         for offset in range(0, size, len(self._buf)):
-            n = min(size - offset, len(self._buf))
             self._inactive.read_part(base + offset)
-            if digest:
-                digest.update(self._buf if n == len(self._buf) else memoryview(self._buf)[:n])
             if not fault:
-                fault = self._push(state, n)
+                fault = self._push(state, min(size - offset, len(self._buf)))
             yield
         return state, fault
+
+    def _digest(self, base, size):
+        """The announced digest, over bytes that the image's reader has not hashed whole."""
+        digest = _hash(self.notice.method)
+        for offset in range(0, size, len(self._buf)):
+            self._inactive.read_part(base + offset)
+            digest.update(memoryview(self._buf)[: size - offset])
+            yield
+        return digest.digest()
 
     def _push(self, state, n):
         try:

@@ -112,7 +112,7 @@ def lib(limb_bits=32):
     core = c.CDLL(str(build(limb_bits)))
     core.ota_image_push.restype = c.c_int32
     core.ota_image_complete.restype = c.c_bool
-    core.ota_mark_decode.restype = c.c_bool
+    core.ota_image_digest.restype = core.ota_mark_decode.restype = c.c_bool
     core.sizes = {what: core.abi_size(i) for i, what in enumerate(SIZED)}
     for what, size in core.sizes.items():
         assert size > 0 and (isinstance(what, str) or c.sizeof(what) == size), what

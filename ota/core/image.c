@@ -125,6 +125,11 @@ static int end_image(ota_image_t *s) {
     return OTA_OK;
 }
 
+static void digest_so_far(const ota_image_t *s, uint8_t digest[32]) {
+    ota_sha256_t sha = s->sha;
+    ota_sha256_finish(&sha, digest);
+}
+
 // What follows a TLV or an area's header: a TLV, the other area or the end.
 static int next_tlv(ota_image_t *s) {
     uint32_t left = s->area_end - s->position;
@@ -137,7 +142,7 @@ static int next_tlv(ota_image_t *s) {
     if (!in_protected_area(s)) {
         return end_image(s);
     }
-    ota_sha256_finish(&s->sha, s->info.hash);
+    digest_so_far(s, s->info.hash);
     return begin(s, STAGE_AREA, TLV_HEADER_BYTES);
 }
 
@@ -161,9 +166,7 @@ static int end_stage(ota_image_t *s) {
 
 // Takes n <= left bytes of the current stage.
 static void take(ota_image_t *s, const uint8_t *in, uint32_t n) {
-    if (s->position < s->hash_end) {
-        ota_sha256_push(&s->sha, in, n);
-    }
+    ota_sha256_push(&s->sha, in, n);
     if (s->stage == STAGE_VALUE) {
         if (s->tlv < KNOWN) {
             memcpy((uint8_t *)s + known[s->tlv].value + (s->tlv_size - s->left), in, n);
@@ -194,6 +197,14 @@ int32_t ota_image_push(ota_image_t *s, const uint8_t *in, uint32_t n) {
 
 bool ota_image_complete(const ota_image_t *s) {
     return s->error == OTA_OK && s->stage == STAGE_DONE;
+}
+
+bool ota_image_digest(const ota_image_t *s, uint8_t digest[32]) {
+    if (!ota_image_complete(s)) {
+        return false;
+    }
+    digest_so_far(s, digest);
+    return true;
 }
 
 static const struct ota_key *find_key(const ota_image_t *s, const struct ota_trust *trust) {

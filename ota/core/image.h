@@ -65,6 +65,10 @@ int32_t ota_image_push(ota_image_t *s, const uint8_t *in, uint32_t n) OTA_MUST_C
 // True once the last byte of the image has been consumed.
 bool ota_image_complete(const ota_image_t *s);
 
+// SHA-256 over all of the image, its last TLV included; one pass over the bytes gives this and the image's own hash. False if it is
+// not complete.
+bool ota_image_digest(const ota_image_t *s, uint8_t digest[32]) OTA_MUST_CHECK;
+
 // Checks, in this order: complete, SHA-256, vendor and class id, security counter, key known, RSA-PSS signature.
 // Every one of these TLVs is required. OTA_OK or the first failure. `io` may be NULL (see ota_rsa_verify).
 int ota_image_finish(ota_image_t *s, const struct ota_io *io, const struct ota_trust *trust, ota_rsa_work_t *w) OTA_MUST_CHECK;

@@ -108,6 +108,16 @@ static mp_obj_t image_finish(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(image_finish_obj, 6, 6, image_finish);
 
+// image_digest(state) -> SHA-256 over the whole image, None if it is not complete
+static mp_obj_t image_digest(mp_obj_t state) {
+    uint8_t digest[32];
+    if (!ota_image_digest(buffer(state, sizeof(ota_image_t), MP_BUFFER_READ), digest)) {
+        return mp_const_none;
+    }
+    return mp_obj_new_bytes(digest, sizeof(digest));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(image_digest_obj, image_digest);
+
 static mp_obj_t image_info(mp_obj_t state) {
     const ota_image_t *s = buffer(state, sizeof(ota_image_t), MP_BUFFER_READ);
     mp_obj_t version[] = {
@@ -149,6 +159,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_image_init), MP_ROM_PTR(&image_init_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_push), MP_ROM_PTR(&image_push_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_finish), MP_ROM_PTR(&image_finish_obj) },
+    { MP_ROM_QSTR(MP_QSTR_image_digest), MP_ROM_PTR(&image_digest_obj) },
     { MP_ROM_QSTR(MP_QSTR_image_info), MP_ROM_PTR(&image_info_obj) },
     { MP_ROM_QSTR(MP_QSTR_MD5_STATE), MP_ROM_INT(sizeof(ota_md5_t)) },
     { MP_ROM_QSTR(MP_QSTR_md5_init), MP_ROM_PTR(&modota_md5_init_obj) },

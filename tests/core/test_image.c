@@ -24,12 +24,27 @@ static int push(ota_image_t *s, const uint8_t *in, uint32_t n, enum split split)
     return OTA_OK;
 }
 
+// The digest of one pass is that of all the image's bytes, and changes nothing.
+static void check_digest(const ota_image_t *s, const uint8_t *in) {
+    uint8_t digest[32], expected[32];
+    ota_sha256_t sha;
+    bool complete = ota_image_digest(s, digest);
+    CHECK_EQUAL(complete, ota_image_complete(s));
+    if (complete) {
+        ota_sha256_init(&sha);
+        ota_sha256_push(&sha, in, s->info.total_size);
+        ota_sha256_finish(&sha, expected);
+        CHECK(memcmp(digest, expected, sizeof(digest)) == 0);
+    }
+}
+
 static int verify(const uint8_t *in, uint32_t n, uint32_t limit, enum split split) {
     ota_image_t *s = malloc(sizeof(*s));
     ota_rsa_work_t *w = malloc(sizeof(*w));
     memset(s, 0xa5, sizeof(*s));
     ota_image_init(s, limit);
     int pushed = push(s, in, n, split);
+    check_digest(s, in);
     int r = ota_image_finish(s, NULL, &trust, w);
     CHECK(pushed == OTA_OK || pushed == r);
     CHECK_EQUAL(ota_image_finish(s, NULL, &trust, w), r);

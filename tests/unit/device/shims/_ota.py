@@ -54,6 +54,11 @@ def image_finish(state, work, keys, vendor_id, class_id, min_counter):
     return _checked(_core.ota_image_finish(_memory(state, IMAGE_STATE), None, c.byref(trust), work))
 
 
+def image_digest(state):
+    digest = c.create_string_buffer(32)
+    return digest.raw if _core.ota_image_digest(_memory(state, IMAGE_STATE), digest) else None
+
+
 def image_info(state):
     info = otacore.Info.from_buffer_copy(state)
     v = info.version
