@@ -17,7 +17,7 @@ BUILD = Path(sys.argv[1])
 CROSS = "xtensa-lx106-elf-"
 SECOND_BOOT_BUDGET, MODULE_BUDGET = 16 * 1024, 10 * 1024
 PART = re.compile(r"^ (?:\.\S+|COMMON)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S+\.o)$", re.M)
-PATCH, MD5 = re.compile("core/patch"), re.compile("core/md5")
+PATCH, COAP = re.compile("core/patch"), re.compile("core/(md5|coap)")
 CORE, BINDING = re.compile("module/../core/"), re.compile("module/modota")
 
 
@@ -61,12 +61,12 @@ def esp8266():
     def of(*patterns, without=()):
         return sum(n for name, n in parts.items() if any(p.search(name) for p in patterns) and not any(p.search(name) for p in without))
 
-    core = of(CORE, without=(PATCH, MD5))
+    core = of(CORE, without=(PATCH, COAP))
     tell("esp8266", "_ota, all of it", of(CORE, BINDING), None, MODULE_BUDGET,
          f": image, trailer, RSA and SHA-256 alone take {core}, which a trial needs, and the patch decoder {of(PATCH)}")  # fmt: skip
     tell("esp8266", "  patch decoder", of(PATCH))
     tell("esp8266", "  image, trailer, RSA, SHA-256", core)
-    tell("esp8266", "  MD5, for CoAP", of(MD5))
+    tell("esp8266", "  CoAP messages and their MD5", of(COAP))
     tell("esp8266", "  binding", of(BINDING))
     flags = ["-std=c99", "-Os", "-mlongcalls", "-mtext-section-literals", "-I", ROOT / "boards/emulator/include", "-I", folder / "gen",
              "-I", ROOT / "ota/second_boot"]  # fmt: skip
