@@ -80,14 +80,13 @@ def test_digest_of_md5_is_computed_from_flash_too():
 
 
 def test_image_is_read_from_flash_once_to_be_hashed_and_verified():
-    for changes, passes in (({}, 1), ({"signMethod": "Md5", "sign": hex_of(hashlib.md5(image("new")).digest())}, 2)):
-        bench = Bench(**changes)
-        update = bench.update()
-        read, offsets = update._inactive.read_part, []
-        update._inactive.read_part = lambda offset: (offsets.append(offset), read(offset))
-        for _ in update.steps():
-            pass
-        assert bench.is_done() and len(offsets) == passes * -(-len(bench.served) // BUF)
+    bench = Bench()
+    update = bench.update()
+    read, offsets = update._inactive.read_part, []
+    update._inactive.read_part = lambda offset: (offsets.append(offset), read(offset))
+    for _ in update.steps():
+        pass
+    assert bench.is_done() and offsets == list(range(SLOT, SLOT + len(bench.served), BUF))
 
 
 def test_each_step_reads_once_or_writes_one_sector():
