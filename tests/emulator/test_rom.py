@@ -247,8 +247,8 @@ void start(void) { if (%d) Cache_Read_Enable(0, 0, 1); there(); STOP; }"""
 def test_flash_functions_refuse_to_return_into_flash(tmp_path):
     import machine
     code = """
-static uint32_t word;
-void IROM there(void) { Cache_Read_Disable(); SPIRead(0, &word, 4); }
+static volatile uint32_t word;
+void IROM there(void) { Cache_Read_Disable(); SPIRead(0, (void *)&word, 4); word++; }
 void start(void) { Cache_Read_Enable(0, 0, 1); there(); STOP; }"""
     entry, segments = machine.esp8266.elf_segments(machine.elf(tmp_path, code, 0x40220000))
     with Board(tmp_path, {0: machine.esp8266.pack(entry, segments[1:]), 0x20000: segments[0].data}) as board:

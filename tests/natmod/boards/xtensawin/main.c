@@ -28,10 +28,19 @@ void abort(void) {
     exit(1);
 }
 
-// The one division that the ESP8266 has from libgcc instead of its ROM.
+// What the ESP8266 has from libgcc instead of its ROM; GCC 13 calls the second.
 int __modsi3(int a, int b);
 int __modsi3(int a, int b) {
     return a - a / b * b;
+}
+
+uint64_t __bswapdi2(uint64_t v);
+uint64_t __bswapdi2(uint64_t v) {
+    union { uint64_t whole; uint8_t byte[8]; } in = {v}, out;
+    for (int i = 0; i < 8; i++) {
+        out.byte[i] = in.byte[7 - i];
+    }
+    return out.whole;
 }
 
 void nlr_jump_fail(void *val) {
