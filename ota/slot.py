@@ -100,6 +100,7 @@ class Slot:
 
     def begin(self, artifact_type, size, digest):
         """Makes the slot ready for a new artifact: forgets the old one for good, then marks *started*."""
+        self._started = self.progress = 0  # of an erase that fails half-way nothing is resumed
         self._forget()
         self._flash.erase(self.trailer, self._flash.sector)
         self.load()
@@ -115,10 +116,17 @@ class Slot:
         if written % self._flash.sector and written < size:
             return
         step = written * steps // size
-        place = (self._next + _KEPT) * _MARK
-        if step > (self.progress - before) * steps // size and place < self._flash.sector:
-            self._append(_PROGRESS, step, before + written, _NO_TAIL, 1)
-            self.progress = before + written
+        if step > (self.progress - before) * steps // size:
+            self._mark_progress(step, before + written)
+
+    def resume(self):
+        """Marks the progress that was found once more: a cut may have left that mark so that it can be read today and not tomorrow."""
+        self._mark_progress(0, self.progress)
+
+    def _mark_progress(self, step, number):
+        if (self._next + _KEPT) * _MARK < self._flash.sector:
+            self._append(_PROGRESS, step, number, _NO_TAIL, 1)
+            self.progress = number
 
     def commit(self, sequence, counter):
         self._append_complete(sequence, counter, 2)

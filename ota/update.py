@@ -57,7 +57,9 @@ class Update:
         notice = self.notice
         slot = self._inactive
         resumed = self.resumes
-        if not resumed:
+        if resumed:
+            slot.resume()
+        else:
             slot.begin(self._type, notice.size, notice.digest)
         try:
             yield from self._fetch()

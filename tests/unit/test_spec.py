@@ -104,7 +104,7 @@ def test_artifact_types_and_steps_are_the_specs():
     stated = {name.upper(): int(value) for value, name in re.findall(r"(\d) (\w+)", rows["started"])}
     assert {name: int(v) for name, v in re.findall(r"OTA_ARTIFACT_(\w+) = (\d)", source("trailer.h"))} == stated
     slot = constants("slot.py")
-    assert rows["progress"] == f"step 1..{slot['STEPS']}, of an install 1..{slot['INSTALL_STEPS']}"
+    assert rows["progress"] == f"step 1..{slot['STEPS']}, of an install 1..{slot['INSTALL_STEPS']}, or 0: resumed there"
     assert f"The last {slot['KEPT']} are not for progress" in section(2)
 
 

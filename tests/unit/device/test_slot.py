@@ -109,6 +109,18 @@ def test_install_has_marks_of_its_own_behind_those_of_its_patch():
     assert first_bytes(board) == "SSP" + "P" * 32
 
 
+def test_slot_whose_erase_fails_is_not_resumed():
+    board, slot = fresh()
+    slot.begin(IMAGE, 64 * SECTOR, DIGEST)
+    slot.step(SECTOR)
+    board.chip.broken = True
+    assert code_of(slot.begin, IMAGE, 64 * SECTOR, DIGEST) == E_FLASH
+    board.chip.broken = False
+    assert not slot.holds(IMAGE, 64 * SECTOR, DIGEST) and slot.progress == 0
+    slot.begin(IMAGE, 64 * SECTOR, DIGEST)
+    assert slot.holds(IMAGE, 64 * SECTOR, DIGEST)
+
+
 def test_last_places_are_not_for_progress():
     board, slot = fresh()
     slot.begin(IMAGE, 64 * SECTOR, DIGEST)

@@ -154,6 +154,18 @@ def test_restarted_board_resumes_at_the_last_mark():
     assert again.is_done() and again.source.opened == [3 * SECTOR]
 
 
+def test_mark_that_a_fetch_resumes_at_is_written_once_more():
+    bench = Bench()
+    for _ in bench.update().steps():
+        if bench.slot.progress == 3 * SECTOR:
+            break
+    next(bench.update().steps())
+    marks = bench.board.chip.get(2 * SLOT - SECTOR, 6 * 16)
+    assert [marks[i] for i in range(0, 96, 16)] == [ord(kind) for kind in "SSPPPP"]
+    bench.board.chip.put(2 * SLOT - SECTOR + 4 * 16, bytes(16))  # as a torn one may read tomorrow
+    assert bench.slot.progress == 3 * SECTOR
+
+
 def test_all_in_flash_already_is_not_fetched_again():
     first = Bench()
     for _ in first.update().steps():
