@@ -155,7 +155,7 @@ class Story:
             raise AssertionError("a sector of the running slot was erased")
         if any("YMODEM" in line for line in board.log):
             raise AssertionError("the second boot waits for a person")
-        if resumes and not any("fetch resumes at" in line for line in board.log):
+        if resumes and not any("resumes at" in line for line in board.log):
             raise AssertionError("the fetch began again")
         board.forget()
         board.start()
