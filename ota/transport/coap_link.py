@@ -122,7 +122,7 @@ class Link:
 
     def poll(self, wait_ms=0):
         """Takes at most one datagram, waits at most wait_ms for it. Returns NOTHING, or RESPONSE or NOTIFICATION with
-        `message`, which native.coap_read describes, in `view`, or CUT. OSError if the server is gone."""
+        `message`, which native.coap_read describes, and payload(), or CUT. OSError if the server is gone."""
         if self._state == _UNSENT:
             self._transmit()
         n = self._receive()

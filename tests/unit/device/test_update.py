@@ -89,7 +89,7 @@ def test_image_is_read_from_flash_once_to_be_hashed_and_verified():
     assert bench.is_done() and offsets == list(range(SLOT, SLOT + len(bench.served), BUF))
 
 
-def test_each_step_reads_once_or_writes_one_sector():
+def test_each_step_reads_at_most_once_and_erases_at_most_two_sectors():
     bench = Bench()
     reads = [0]
     readinto = bench.source.readinto
