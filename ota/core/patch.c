@@ -156,7 +156,7 @@ static int feed(struct patch_state *s, struct ota_patch_span *x, bool last) {
     return s->stage == STAGE_HEADER || last || s->in_end - s->in_start >= (int)least ? OTA_OK : OTA_PATCH_MORE;
 }
 
-// One piece of work.
+// One piece of work. What was made before a fault is still to be put out.
 static int advance(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x, bool last) {
     int r = feed(s, x, last);
     if (r) {
@@ -172,17 +172,32 @@ static int advance(struct patch_state *s, const struct ota_patch_io *io, struct 
     if (s->new_pos == s->info.new_size) {
         return s->in_start < s->in_end || x->in_n ? OTA_E_PATCH_SIZE : OTA_PATCH_MORE;
     }
-    r = patch_step(s, io);
-    return r < 0 ? r : s->past_end > PAST_END_MAX ? OTA_E_PATCH_SIZE : OTA_OK;
+    r = patch_steps(s, io);
+    if (!r && s->past_end > PAST_END_MAX) {
+        s->item_end = 0;
+        return OTA_E_PATCH_SIZE;
+    }
+    return r;
+}
+
+// Puts out what the last step made. Whether there was room for all of it.
+static bool put_out(struct patch_state *s, struct ota_patch_span *x) {
+    const uint8_t *b = s->item + s->item_start;
+    uint32_t left = (uint32_t)(s->item_end - s->item_start), n = left < x->out_n ? left : x->out_n;
+    uint8_t *out = x->out;
+    s->item_start = (uint8_t)(s->item_start + n);
+    x->out_n -= n;
+    x->out = out + n;
+    for (left -= n; n; n--) {
+        *out++ = *b++;
+    }
+    return !left;
 }
 
 static int run(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x, bool last) {
-    while (!s->error) {
-        for (; s->item_start < s->item_end; x->out_n--) {
-            if (!x->out_n) {
-                return OTA_PATCH_FULL;
-            }
-            *x->out++ = s->item[s->item_start++];
+    while (put_out(s, x)) {
+        if (s->error) {
+            return s->error;
         }
         int r = advance(s, io, x, last);
         if (r > 0) {
@@ -190,7 +205,7 @@ static int run(struct patch_state *s, const struct ota_patch_io *io, struct ota_
         }
         s->error = r;
     }
-    return s->error;
+    return OTA_PATCH_FULL;
 }
 
 int ota_patch_push(void *state, const struct ota_patch_io *io, struct ota_patch_span *x) {

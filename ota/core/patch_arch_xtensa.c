@@ -38,9 +38,12 @@ static bool find(const struct patch_state *s, struct patch_site *site, const uin
         site->target = (b[1] & 15u) << 8 | b[2];
         return true;
     }
+    if ((b[0] & 15) != 1) {
+        return false;
+    }
     site->type = PATCH_LOAD;
     site->target = ((from + 3) & ~3u) - 0x40000u + ((uint32_t)b[1] << 2 | (uint32_t)b[2] << 10);
-    return (b[0] & 15) == 1;
+    return true;
 }
 
 static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {

@@ -3,5 +3,7 @@
 #include "patch_coder.h"
 
 int(patch_code)(struct patch_state *s, uint32_t p) {
-    return patch_decide(s, &s->interval, p, 0);
+    int bit = patch_narrow(s, &s->interval, p, 0);
+    patch_renew(s, &s->interval);
+    return bit;
 }

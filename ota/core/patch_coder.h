@@ -20,15 +20,19 @@ enum patch_question {
 
 #ifdef OTA_PATCH_ENCODER
 int patch_code(struct patch_state *s, uint32_t p, int want);
-#define patch_decide(s, c, p, want) ((void)(c), patch_code(s, p, want))
+#define patch_narrow(s, c, p, want) ((void)(c), patch_code(s, p, want))
+#define patch_renew(s, c) ((void)(c))
 uint32_t patch_ask(struct patch_state *s, enum patch_question q, const void *p, uint32_t n);
 #define PATCH_WANT(x) (x)
 #else
 int patch_code(struct patch_state *s, uint32_t p);
 
-// One decision; p / 65536 is the probability of a 1. Whoever makes several keeps the interval in registers.
-static inline int patch_decide(struct patch_state *s, struct patch_interval *c, uint32_t p, int want) {
-    (void)want;
+// Size counts less here: taken for functions, they would keep the interval in memory.
+#define PATCH_INLINE static inline __attribute__((always_inline))
+
+// One decision is these two; p / 65536 is the probability of a 1. Whoever makes several keeps the interval in registers, and
+// what follows from a bit goes between the two.
+PATCH_INLINE int patch_narrow_to(struct patch_interval *c, uint32_t p) {
     uint32_t bound = (c->range >> 16) * p;
     int bit = c->code < bound;
     if (bit) {
@@ -37,6 +41,10 @@ static inline int patch_decide(struct patch_state *s, struct patch_interval *c, 
         c->code -= bound;
         c->range -= bound;
     }
+    return bit;
+}
+
+PATCH_INLINE void patch_renew(struct patch_state *s, struct patch_interval *c) {
     while (c->range < 1u << 24) {
         uint32_t byte = 0;
         if (s->in_start < s->in_end) {
@@ -47,8 +55,9 @@ static inline int patch_decide(struct patch_state *s, struct patch_interval *c, 
         c->code = c->code << 8 | byte;
         c->range <<= 8;
     }
-    return bit;
 }
+
+#define patch_narrow(s, c, p, want) ((void)(want), patch_narrow_to(c, p))
 #define patch_code(s, p, want) ((void)(want), (patch_code)(s, p))
 #define patch_ask(s, q, p, n) ((void)(s), (void)(p), 0u)
 #define PATCH_WANT(x) (1 ? 0u : (x)) // not evaluated

@@ -14,18 +14,21 @@ static uint32_t run_class(const struct patch_state *s) {
     return r < 1 ? 0 : r < 4 ? 1 : r < 16 ? 2 : r < 48 ? 3 : r < 160 ? 4 : 5;
 }
 
-uint32_t patch_ahead(const struct patch_state *s) {
+static uint32_t bytes_ahead(const struct patch_state *s) {
     uint32_t old = s->info.old_size, end = s->old_pos < old ? old - s->old_pos : 0;
     return at_most(end, s->info.new_size - s->new_pos);
 }
 
 void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n) {
+    uint8_t last = s->last, before = last, *item = s->item + s->item_end;
     for (uint32_t i = 0; i < n; i++) {
-        s->item[i] = b[i];
+        before = last;
+        last = b[i];
+        item[i] = last;
     }
-    s->item_end = (uint8_t)n;
-    s->before = n > 1 ? b[n - 2] : s->last;
-    s->last = b[n - 1];
+    s->item_end = (uint8_t)(s->item_end + n);
+    s->before = before;
+    s->last = last;
     s->new_pos += n;
     s->run = (uint8_t)at_most(s->run + n, 255);
     s->phase = (uint8_t)patch_arch(s)->advance(s, b, n);
@@ -41,14 +44,14 @@ void patch_end_copy(struct patch_state *s) {
 static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io *io) {
     uint32_t at = s->old_pos - s->old_from;
     if (at > PATCH_OLD_BYTES - PATCH_OLD_AHEAD) {
-        uint32_t n = s->old_pos < s->info.old_size ? at_most(s->info.old_size - s->old_pos, PATCH_OLD_BYTES) : 0;
+        uint32_t from = s->old_pos & ~3u, n = from < s->info.old_size ? at_most(s->info.old_size - from, PATCH_OLD_BYTES) : 0;
         memset(s->old + n, 0, PATCH_OLD_BYTES - n);
-        int r = n ? io->read(io->ctx, s->old_pos, s->old, n) : 0;
+        int r = n ? io->read(io->ctx, from, s->old, n) : 0;
         if (r < 0) {
             s->error = r;
         }
-        s->old_from = s->old_pos;
-        at = 0;
+        s->old_from = from;
+        at = s->old_pos - from;
     }
     return s->old + at;
 }
@@ -159,11 +162,7 @@ static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
 
 // How many bytes one flag speaks for: to the end of the instruction, the images or before the next site.
 static uint32_t unit_size(struct patch_state *s, const uint8_t *b) {
-    uint32_t n = at_most(patch_arch(s)->unit(s, b), s->ahead), i = 1;
-    while (i < n && !patch_find_inside(s, b, i)) {
-        i++;
-    }
-    return i;
+    return patch_before_site(s, b, at_most(patch_arch(s)->unit(s, b), s->ahead));
 }
 
 static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t class) {
@@ -213,8 +212,7 @@ static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
     return OTA_OK;
 }
 
-int patch_step(struct patch_state *s, const struct ota_patch_io *io) {
-    s->item_start = s->item_end = 0;
+static int step(struct patch_state *s, const struct ota_patch_io *io) {
     if (!s->copying) {
         return gap_step(s);
     }
@@ -222,8 +220,8 @@ int patch_step(struct patch_state *s, const struct ota_patch_io *io) {
     if (s->error) {
         return s->error;
     }
-    s->ahead = patch_ahead(s);
-    if (s->run > 8) {
+    s->ahead = bytes_ahead(s);
+    if (s->run > 8 && s->ahead && !s->node[s->at_table + (s->old_pos >> s->info.region_shift)]) {
         patch_fill(s, 0);
     }
     struct patch_site site;
@@ -233,6 +231,16 @@ int patch_step(struct patch_state *s, const struct ota_patch_io *io) {
     }
     uint32_t class = patch_arch(s)->classify(s, old);
     return s->left ? byte_step(s, old[0], class) : unit_step(s, old, class);
+}
+
+int patch_steps(struct patch_state *s, const struct ota_patch_io *io) {
+    int r;
+    s->item_start = s->item_end = 0;
+    do {
+        r = step(s, io);
+    } while (!r && s->item_end <= PATCH_ITEM_BYTES - PATCH_STEP_OUT && s->in_end - s->in_start >= (int)PATCH_STEP_BYTES &&
+             s->new_pos < s->info.new_size);
+    return r;
 }
 
 // ---- layout and first values

@@ -7,7 +7,9 @@
 
 #define PATCH_IN_BYTES 120u // holds a header; a step takes at most PATCH_STEP_BYTES
 #define PATCH_STEP_BYTES 40u
-#define PATCH_OLD_BYTES 128u
+#define PATCH_ITEM_BYTES 20u // what several steps make; one makes at most PATCH_STEP_OUT
+#define PATCH_STEP_OUT 4u
+#define PATCH_OLD_BYTES 112u
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
 #define PATCH_RECENT 8u
 #define PATCH_FAR 32u
@@ -76,7 +78,7 @@ struct patch_state {
     uint8_t copying, phase, run, subs;
     uint8_t left, equal, told; // of a unit that was missed: bytes left, all equal so far, it is a site's
     uint8_t last, before, old_last, plain, history[9];
-    uint8_t item[4], in[PATCH_IN_BYTES], old[PATCH_OLD_BYTES];
+    uint8_t item[PATCH_ITEM_BYTES], in[PATCH_IN_BYTES], old[PATCH_OLD_BYTES];
     struct ota_patch_info info;
     struct patch_interval interval;
     uint32_t past_end;
@@ -109,17 +111,16 @@ static inline const struct patch_arch *patch_arch(const struct patch_state *s) {
     return patch_archs[s->info.arch];
 }
 
-// patch_model.c: one step, and the state's layout
+// patch_model.c: the steps, and the state's layout
 uint32_t patch_layout(struct patch_state *s); // bytes of state that s->info asks for
 void patch_model_init(struct patch_state *s);
-int patch_step(struct patch_state *s, const struct ota_patch_io *io); // makes up to four bytes at s->item
-uint32_t patch_ahead(const struct patch_state *s);
+int patch_steps(struct patch_state *s, const struct ota_patch_io *io); // makes new bytes at s->item, in one step or more
 void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n);
 void patch_end_copy(struct patch_state *s);
 
 // patch_sites.c: addresses that moved
 bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b);
-bool patch_find_inside(struct patch_state *s, const uint8_t *b, uint32_t i);
+uint32_t patch_before_site(struct patch_state *s, const uint8_t *b, uint32_t n); // of the bytes b[1] to b[n - 1], those before the next site, plus 1
 int patch_code_site(struct patch_state *s, const struct patch_site *site, const uint8_t *old);
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target);
 

@@ -25,30 +25,37 @@ static int by_bytes(struct patch_state *s, const struct patch_site *site, bool d
 
 // ---- finding
 
-// A number of 16 bits i bytes on that is known to have changed: at an even address, or behind an opcode of MicroPython that has one.
-static bool find_half(struct patch_state *s, const uint8_t *b, uint32_t i, uint32_t before) {
-    uint32_t v = ota_get_le16(b + i);
-    if (v >= PATCH_NUMBERS || !(*patch_half(s, v) & 3u)) {
-        return false;
+// Its lowest bits are those of the address of the old byte i bytes on, where both images have them alike.
+static uint32_t alignment(const struct patch_state *s, uint32_t i) {
+    return (s->info.base + s->old_pos + i) | (s->old_pos ^ s->new_pos);
+}
+
+// A number of 16 bits that is known to have changed: at an even address, or behind an opcode of MicroPython that has one.
+static bool find_half(struct patch_state *s, const uint8_t *b, uint32_t aligned, uint32_t before) {
+    return b[1] < PATCH_NUMBERS >> 8 && (!(aligned & 1) || before >> 4 == 1) && *patch_half(s, ota_get_le16(b)) & 3u;
+}
+
+static bool find_word(const struct patch_state *s, const uint8_t *b, uint32_t aligned) {
+    return !(aligned & 3) && s->info.arch != OTA_PATCH_RAW && patch_region(s, ota_get_le32(b)) >= 0;
+}
+
+uint32_t patch_before_site(struct patch_state *s, const uint8_t *b, uint32_t n) {
+    uint32_t i = 1;
+    for (; i < n; i++) {
+        uint32_t aligned = alignment(s, i);
+        if (i + 4 <= s->ahead && (find_word(s, b + i, aligned) || find_half(s, b + i, aligned, b[i - 1]))) {
+            break;
+        }
     }
-    return before >> 4 == 1 || (!((s->new_pos + i + s->info.base) & 1) && !((s->new_pos ^ s->old_pos) & 1));
-}
-
-static bool find_word(const struct patch_state *s, const uint8_t *b, uint32_t i) {
-    uint32_t from = s->info.base + s->old_pos;
-    bool aligned = !((from + i) & 3) && !((s->old_pos ^ s->new_pos) & 3);
-    return aligned && s->info.arch != OTA_PATCH_RAW && patch_region(s, ota_get_le32(b + i)) >= 0;
-}
-
-bool patch_find_inside(struct patch_state *s, const uint8_t *b, uint32_t i) {
-    return i + 4 <= s->ahead && (find_word(s, b, i) || find_half(s, b, i, b[i - 1]));
+    return i;
 }
 
 bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
     if (s->ahead < 4) {
         return false;
     }
-    if (find_word(s, b, 0)) {
+    uint32_t aligned = alignment(s, 0);
+    if (find_word(s, b, aligned)) {
         site->type = PATCH_WORD;
         site->size = 4;
         site->unit = 0;
@@ -64,7 +71,7 @@ bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b
     site->type = PATCH_HALF;
     site->size = 2;
     site->target = ota_get_le16(b);
-    return find_half(s, b, 0, s->last);
+    return find_half(s, b, aligned, s->last);
 }
 
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target) {
@@ -186,7 +193,9 @@ static void learn_second(struct patch_state *s, const struct patch_guess *g, boo
 }
 
 int patch_code_site(struct patch_state *s, const struct patch_site *site, const uint8_t *old) {
-    struct patch_guess g = {.site = site, .old = old};
+    struct patch_guess g;
+    g.site = site;
+    g.old = old;
     if (site->type >= PATCH_HALF) {
         return half_site(s, &g);
     }

@@ -13,8 +13,10 @@
 #define R32(n) R8(n), R8((n) + 8), R8((n) + 16), R8((n) + 24)
 static const uint32_t rates[] = {R32(0), R32(32), R32(64), R2(96), R2(98), R2(100)};
 
-static const uint32_t node_rates[16] = {RATE(0), RATE(1), RATE(2), RATE(3), RATE(4), RATE(5), RATE(6), RATE(7),
-    RATE(8), RATE(9), RATE(10), RATE(11), RATE(12), RATE(13), RATE(14), RATE(15)};
+// A node's, below what its count grows by.
+#define STEP(n) (1u << 16 | RATE(n))
+static const uint32_t node_steps[16] = {STEP(0), STEP(1), STEP(2), STEP(3), STEP(4), STEP(5), STEP(6), STEP(7),
+    STEP(8), STEP(9), STEP(10), STEP(11), STEP(12), STEP(13), STEP(14), RATE(15)};
 
 static uint32_t rate(uint32_t n) {
     return rates[n >> 1] >> (n & 1) * 16 & 0xffff;
@@ -22,14 +24,17 @@ static uint32_t rate(uint32_t n) {
 
 // A flag: probability of a 1 in 22 bits above a count in 10. Long runs of zeros cost next to nothing.
 int patch_flag(struct patch_state *s, uint32_t f, int want) {
+    struct patch_interval c = s->interval;
     uint32_t p = s->flag[f] >> 10, n = s->flag[f] & 1023, r = rate(n);
-    int bit = patch_code(s, p < 64 ? 1 : p >> 6, want);
+    int bit = patch_narrow(s, &c, p < 64 ? 1 : p >> 6, want);
     if (bit) {
         p += ((0x3fffffu - p) >> 6) * r >> 10;
     } else {
         p -= (p >> 6) * r >> 10;
     }
     s->flag[f] = p << 10 | (n < FLAG_LIMIT ? n + 1 : n);
+    patch_renew(s, &c);
+    s->interval = c;
     return bit;
 }
 
@@ -40,16 +45,16 @@ uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t 
     (void)want;
     for (uint32_t b = bits; b--;) {
         uint16_t *node = &s->node[at + i];
-        uint32_t v = *node, n = v & 15, p = v >> 4, r = node_rates[n];
-        n = n + 1 - ((n + 1) >> 4); // at most 15
+        uint32_t v = *node, p = v >> 4, step = node_steps[v & 15], r = step & 0xffff;
         i <<= 1;
-        if (patch_decide(s, &c, (v & ~15u) + 8, want >> b & 1)) {
-            p += (4095 - p) * r >> 16;
+        if (patch_narrow(s, &c, (v & ~15u) + 8, want >> b & 1)) {
+            v += ((4095 - p) * r >> 16) << 4;
             i++;
         } else {
-            p -= p * r >> 16;
+            v -= (p * r >> 16) << 4;
         }
-        *node = (uint16_t)(p << 4 | n);
+        *node = (uint16_t)(v + (step >> 16));
+        patch_renew(s, &c);
     }
     s->interval = c;
     return i - (1u << bits);

@@ -4,7 +4,15 @@
 #include <string.h>
 
 void *memcpy(void *to, const void *from, size_t n) {
-    return memmove(to, from, n);
+    uint8_t *t = to;
+    const uint8_t *f = from;
+    for (; n >= 4 && !(((uintptr_t)t | (uintptr_t)f) & 3); n -= 4, t += 4, f += 4) {
+        *(uint32_t *)t = *(const uint32_t *)f;
+    }
+    for (; n; n--) {
+        *t++ = *f++;
+    }
+    return to;
 }
 
 void *memmove(void *to, const void *from, size_t n) {

@@ -184,6 +184,7 @@ Sites find_sites(const Bytes &image, const ota_patch_info &info) {
             size = site.size;
         }
         patch_emit(s, &image[i], size);
+        s->item_end = 0; // nobody takes it
         if (r.type[i] == PATCH_WORD) {
             s->phase = 0;
         }

@@ -212,7 +212,7 @@ Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float>
     }
     ota_patch_io io = {&e, read_old};
     while (s->new_pos < job.new_image.size()) {
-        if (patch_step(s, &io) < 0) {
+        if (patch_steps(s, &io) < 0) {
             return {};
         }
     }
