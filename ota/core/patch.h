@@ -50,7 +50,7 @@ struct ota_patch_info {
     uint8_t new_sha256[32];
 };
 
-// How to read the old image: fills buf with n <= 128 bytes from offset, all inside it. Zero or a negative ota_err.
+// How to read the old image: fills buf with n <= 128 bytes from offset, a multiple of 4, all inside it. Zero or a negative ota_err.
 struct ota_patch_io {
     void *ctx;
     int (*read)(void *ctx, uint32_t offset, void *buf, uint32_t n);

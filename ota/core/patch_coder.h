@@ -45,7 +45,10 @@ PATCH_INLINE int patch_narrow_to(struct patch_interval *c, uint32_t p) {
 }
 
 PATCH_INLINE void patch_renew(struct patch_state *s, struct patch_interval *c) {
-    while (c->range < 1u << 24) {
+    if (c->range >> 24) {
+        return;
+    }
+    do {
         uint32_t byte = 0;
         if (s->in_start < s->in_end) {
             byte = s->in[s->in_start++];
@@ -54,7 +57,7 @@ PATCH_INLINE void patch_renew(struct patch_state *s, struct patch_interval *c) {
         }
         c->code = c->code << 8 | byte;
         c->range <<= 8;
-    }
+    } while (!(c->range >> 24));
 }
 
 #define patch_narrow(s, c, p, want) ((void)(want), patch_narrow_to(c, p))

@@ -68,10 +68,13 @@ bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b
             return true;
         }
     }
+    if (!find_half(s, b, aligned, s->last)) {
+        return false;
+    }
     site->type = PATCH_HALF;
     site->size = 2;
     site->target = ota_get_le16(b);
-    return find_half(s, b, aligned, s->last);
+    return true;
 }
 
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target) {

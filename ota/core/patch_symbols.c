@@ -41,23 +41,24 @@ int patch_flag(struct patch_state *s, uint32_t f, int want) {
 // Nodes, each 12 bits of probability above a count in 4. A byte takes eight of them: this loop is what literals cost.
 uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t want) {
     struct patch_interval c = s->interval;
-    uint32_t i = 1;
+    uint16_t *tree = s->node + at;
+    uint32_t i = 1, end = 1u << bits;
     (void)want;
-    for (uint32_t b = bits; b--;) {
-        uint16_t *node = &s->node[at + i];
-        uint32_t v = *node, p = v >> 4, step = node_steps[v & 15], r = step & 0xffff;
+    do {
+        uint16_t *node = tree + i;
+        uint32_t v = *node, p = v & ~15u, step = node_steps[v & 15], r = step & 0xffff;
         i <<= 1;
-        if (patch_narrow(s, &c, (v & ~15u) + 8, want >> b & 1)) {
-            v += ((4095 - p) * r >> 16) << 4;
+        if (patch_narrow(s, &c, p + 8, want >> --bits & 1)) {
+            v += (0xfff0 - p) * r >> 16 & ~15u;
             i++;
         } else {
-            v -= (p * r >> 16) << 4;
+            v -= p * r >> 16 & ~15u;
         }
         *node = (uint16_t)(v + (step >> 16));
         patch_renew(s, &c);
-    }
+    } while (i < end);
     s->interval = c;
-    return i - (1u << bits);
+    return i - end;
 }
 
 int patch_node(struct patch_state *s, uint32_t at, int want) {
