@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 QEMU = ROOT / "tests" / "qemu"
-CORE = ["patch.c", "patch_coder.c", "patch_model.c", "patch_sites.c", "patch_tables.c", "patch_symbols.c", "patch_archs.c", "patch_arch_raw.c",
+CORE = ["patch.c", "patch_model.c", "patch_sites.c", "patch_tables.c", "patch_symbols.c", "patch_archs.c", "patch_arch_raw.c",
         "patch_arch_xtensa.c", "patch_arch_arm.c", "patch_arch_x86.c"]
 MACHINES = {
     "lx106": {

@@ -25,8 +25,6 @@ int patch_code(struct patch_state *s, uint32_t p, int want);
 uint32_t patch_ask(struct patch_state *s, enum patch_question q, const void *p, uint32_t n);
 #define PATCH_WANT(x) (x)
 #else
-int patch_code(struct patch_state *s, uint32_t p);
-
 // Size counts less here: taken for functions, they would keep the interval in memory.
 #define PATCH_INLINE static inline __attribute__((always_inline))
 
@@ -61,7 +59,6 @@ PATCH_INLINE void patch_renew(struct patch_state *s, struct patch_interval *c) {
 }
 
 #define patch_narrow(s, c, p, want) ((void)(want), patch_narrow_to(c, p))
-#define patch_code(s, p, want) ((void)(want), (patch_code)(s, p))
 #define patch_ask(s, q, p, n) ((void)(s), (void)(p), 0u)
 #define PATCH_WANT(x) (1 ? 0u : (x)) // not evaluated
 #endif

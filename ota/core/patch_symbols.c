@@ -65,6 +65,15 @@ int patch_node(struct patch_state *s, uint32_t at, int want) {
     return (int)patch_tree(s, at - 1, 1, (uint32_t)want);
 }
 
+// A bit of which nothing is known.
+static uint32_t even_bit(struct patch_state *s, int want) {
+    struct patch_interval c = s->interval;
+    int bit = patch_narrow(s, &c, 32768, want);
+    patch_renew(s, &c);
+    s->interval = c;
+    return (uint32_t)bit;
+}
+
 // A signed number, small ones cheap: the length of its magnitude plus one, then the bits below the top one.
 int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want) {
     uint32_t at = N_NUMBER + (uint32_t)model * 48, n = 0, v = 1;
@@ -75,7 +84,8 @@ int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32
     n = patch_tree(s, at, 5, n);
     for (uint32_t b = n; b--;) {
         bool top = b + 1 == n && n < 16;
-        v = v << 1 | (uint32_t)(top ? patch_node(s, at + 32 + n, w >> b & 1) : patch_code(s, 32768, w >> b & 1));
+        int want_bit = w >> b & 1;
+        v = v << 1 | (top ? (uint32_t)patch_node(s, at + 32 + n, want_bit) : even_bit(s, want_bit));
     }
     v--;
     return (int32_t)(v & 1 ? ~(v >> 1) : v >> 1);

@@ -9,7 +9,7 @@
 
 namespace {
 
-// Range encoder with carry, the mirror of patch_code in the decoder.
+// Range encoder with carry, the mirror of the decoder's patch_narrow and patch_renew.
 class RangeEncoder {
   public:
     void code(uint32_t p, bool bit) {
