@@ -11,7 +11,7 @@ from micropython import const
 from ota import native
 
 _INPUT = const(128)
-_WINDOW = const(132)
+_WINDOW = const(112)
 _E_HASH = const(1005)
 _E_PATCH_BASE = const(1073)
 _E_PATCH_SIZE = const(1075)

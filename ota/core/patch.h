@@ -22,6 +22,7 @@
 #include "ota.h"
 
 #define OTA_PATCH_WINDOWS 3u
+#define OTA_PATCH_READ_BYTES 112u // of the old image at most at a time
 #define OTA_PATCH_STATE_MIN 2048u // enough to parse any header
 
 enum ota_patch_arch { OTA_PATCH_RAW, OTA_PATCH_XTENSA, OTA_PATCH_THUMB, OTA_PATCH_ARM, OTA_PATCH_X86_64, OTA_PATCH_ARCHS };
@@ -50,7 +51,7 @@ struct ota_patch_info {
     uint8_t new_sha256[32];
 };
 
-// How to read the old image: fills buf with n <= 128 bytes from offset, a multiple of 4, all inside it. Zero or a negative ota_err.
+// How to read the old image: fills buf with n <= OTA_PATCH_READ_BYTES from offset, a multiple of 4, all inside it. Zero or a negative ota_err.
 struct ota_patch_io {
     void *ctx;
     int (*read)(void *ctx, uint32_t offset, void *buf, uint32_t n);

@@ -43,9 +43,9 @@ void patch_end_copy(struct patch_state *s) {
 // PATCH_OLD_AHEAD old bytes; those past the end read as zero.
 static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io *io) {
     uint32_t at = s->old_pos - s->old_from;
-    if (at > PATCH_OLD_BYTES - PATCH_OLD_AHEAD) {
-        uint32_t from = s->old_pos & ~3u, n = from < s->info.old_size ? at_most(s->info.old_size - from, PATCH_OLD_BYTES) : 0;
-        memset(s->old + n, 0, PATCH_OLD_BYTES - n);
+    if (at > OTA_PATCH_READ_BYTES - PATCH_OLD_AHEAD) {
+        uint32_t from = s->old_pos & ~3u, n = from < s->info.old_size ? at_most(s->info.old_size - from, OTA_PATCH_READ_BYTES) : 0;
+        memset(s->old + n, 0, OTA_PATCH_READ_BYTES - n);
         int r = n ? io->read(io->ctx, from, s->old, n) : 0;
         if (r < 0) {
             s->error = r;
@@ -289,5 +289,5 @@ void patch_model_init(struct patch_state *s) {
     memset(s->node + s->at_half, 0, 2 * (s->at_table - s->at_half + s->regions));
     memset(s->far, 0, sizeof s->far);
     memset(s->recent, 0, sizeof s->recent);
-    s->old_from = 0u - PATCH_OLD_BYTES;
+    s->old_from = 0u - OTA_PATCH_READ_BYTES;
 }

@@ -9,7 +9,6 @@
 #define PATCH_STEP_BYTES 40u
 #define PATCH_ITEM_BYTES 20u // what several steps make; one makes at most PATCH_STEP_OUT
 #define PATCH_STEP_OUT 4u
-#define PATCH_OLD_BYTES 112u
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
 #define PATCH_RECENT 8u
 #define PATCH_FAR 32u
@@ -78,7 +77,7 @@ struct patch_state {
     uint8_t copying, phase, run, subs;
     uint8_t left, equal, told; // of a unit that was missed: bytes left, all equal so far, it is a site's
     uint8_t last, before, old_last, plain, history[9];
-    uint8_t item[PATCH_ITEM_BYTES], in[PATCH_IN_BYTES], old[PATCH_OLD_BYTES];
+    uint8_t item[PATCH_ITEM_BYTES], in[PATCH_IN_BYTES], old[OTA_PATCH_READ_BYTES];
     struct ota_patch_info info;
     struct patch_interval interval;
     uint32_t past_end;

@@ -4,8 +4,6 @@
 
 #include "../core/patch.h"
 
-#define WINDOW_BYTES 132u // 128 and what alignment to words adds
-
 // What lies at the start of the caller's state: where its input buffer stands.
 struct call {
     uint32_t at, left; // in the input buffer
@@ -22,12 +20,8 @@ struct old {
 
 static int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
     const struct old *o = ctx;
-    uint32_t skip = offset & 3u;
-    if (n + skip > WINDOW_BYTES) {
-        return OTA_E_FLASH;
-    }
-    mp_call_function_2(o->read, mp_obj_new_int_from_uint(o->base + offset - skip), o->window);
-    memcpy(buf, o->bytes + skip, n);
+    mp_call_function_2(o->read, mp_obj_new_int_from_uint(o->base + offset), o->window);
+    memcpy(buf, o->bytes, n);
     return OTA_OK;
 }
 
@@ -86,7 +80,7 @@ static mp_obj_t patch_step(size_t n_args, const mp_obj_t *args) {
     size_t unused, input_size, out_size;
     struct call *c = state_of(args[0], &unused);
     struct old old = { .read = args[1], .window = args[3], .base = (uint32_t)mp_obj_get_int_truncated(args[2]) };
-    old.bytes = modota_buffer(args[3], WINDOW_BYTES, MP_BUFFER_WRITE, &unused);
+    old.bytes = modota_buffer(args[3], OTA_PATCH_READ_BYTES, MP_BUFFER_WRITE, &unused);
     uint8_t *in = modota_buffer(args[5], 1, MP_BUFFER_READ, &input_size);
     uint8_t *out = modota_buffer(args[6], 1, MP_BUFFER_WRITE, &out_size);
     const struct ota_patch_io io = { .ctx = &old, .read = read_old };

@@ -8,7 +8,7 @@ from mpota.patch import build
 
 E_FLASH, E_PATCH_SIZE = -1060, 1075
 MORE, BASE, FULL = 1, 2, 3
-STATE_MIN, WINDOW = 2048, 132
+STATE_MIN, WINDOW = 2048, 112
 READ = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_uint32, c.c_void_p, c.c_uint32)
 
 
@@ -72,15 +72,12 @@ class Old:
         self.io = Io(None, READ(self.fill))
 
     def fill(self, _ctx, offset, buf, n):
-        skip = offset & 3
-        if n + skip > WINDOW:
-            return E_FLASH
         try:
-            self.read(self.base + offset - skip, self.window)
+            self.read(self.base + offset, self.window)
         except Exception as e:
             self.raised = e
             return E_FLASH
-        c.memmove(buf, bytes(self.window[skip:skip + n]), n)
+        c.memmove(buf, bytes(self.window[:n]), n)
         return 0
 
     def checked(self, r):
