@@ -187,10 +187,10 @@ static bool put_out(struct patch_state *s, struct ota_patch_span *x) {
     uint8_t *out = x->out;
     s->item_start = (uint8_t)(s->item_start + n);
     x->out_n -= n;
-    x->out = out + n;
     for (left -= n; n; n--) {
         *out++ = *b++;
     }
+    x->out = out;
     return !left;
 }
 
