@@ -14,7 +14,7 @@ struct old_image {
 
 static int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
     const struct old_image *old = ctx;
-    if (n > 128 || offset > old->size || n > old->size - offset) {
+    if (n > OTA_PATCH_READ_BYTES || offset & 3 || offset > old->size || n > old->size - offset) {
         abort();
     }
     memcpy(buf, old->bytes + offset, n);
