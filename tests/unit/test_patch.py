@@ -1,5 +1,6 @@
 """Patches: round trips, the oracle, refusals, damage."""
 
+import contextlib
 import hashlib
 import random
 import shutil
@@ -276,6 +277,48 @@ def write_seeds(where):
             old, new = linked_pair(20 + i, arch, 20)
             data = patch.make(old, new, arch, state)
             (where / f"{arch}-{state}").write_bytes(b"\0" + len(old).to_bytes(2, "little") + old + data)
+
+
+# ---- steps that need much input
+
+
+class Contrary:
+    """A coder that writes the stream it is asked for, mostly the less likely way: no encoder's step takes so much input."""
+
+    def __init__(self, seed):
+        self.random, self.low, self.range, self.size = random.Random(seed), 0, 0xFFFFFFFF, 4
+
+    def decide(self, p):
+        bit = int(p < 32768) if p != 32768 and self.random.random() < 0.9 else self.random.getrandbits(1)
+        bound = (self.range >> 16) * p
+        self.low, self.range = (self.low, bound) if bit else (self.low + bound, self.range - bound)
+        while self.range < 1 << 24:
+            self.range, self.low, self.size = self.range << 8, self.low << 8, self.size + 1
+        return bit
+
+
+def made(old, pieces):
+    """What comes out of a patch before it is refused; the last byte still waits for a second one in a sector of one."""
+    decoder, out = patch.Decoder(old, sector=1), []
+    with contextlib.suppress(patch.PatchError):
+        for piece in pieces:
+            for part in decoder._run(decoder._lib.ota_patch_push, piece):
+                out.append(part)
+        for part in decoder._run(decoder._lib.ota_patch_finish, b""):
+            out.append(part)
+    return b"".join(out)
+
+
+def test_unlikely_streams_decode_alike_however_they_are_fed():
+    old = random.Random(1).randbytes(1 << 20)
+    bare = patch.make(old, old[:4096], arch="raw")
+    for seed in range(60):
+        oracle = patch_oracle.Decoder(old, bare)
+        oracle.coder = Contrary(seed)
+        with pytest.raises(patch_oracle.Refused):
+            oracle.decode()
+        data = bare[: oracle.h.at] + oracle.coder.low.to_bytes(oracle.coder.size, "big")
+        assert made(old, [data]) == made(old, [data[i : i + 1] for i in range(len(data))]) == bytes(oracle.new[:-1]), seed
 
 
 # ---- vectors
