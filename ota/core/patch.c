@@ -174,13 +174,13 @@ static int advance(struct patch_state *s, const struct ota_patch_io *io, struct 
     }
     r = patch_steps(s, io);
     if (!r && s->past_end > PAST_END_MAX) {
-        s->item_end = 0;
+        s->item_end = 0; // made of input that was not there
         return OTA_E_PATCH_SIZE;
     }
     return r;
 }
 
-// Puts out what the last step made. Whether there was room for all of it.
+// Puts out what the last steps made. Whether there was room for all of it.
 static bool put_out(struct patch_state *s, struct ota_patch_span *x) {
     const uint8_t *b = s->item + s->item_start;
     uint32_t left = (uint32_t)(s->item_end - s->item_start), n = left < x->out_n ? left : x->out_n;

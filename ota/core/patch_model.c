@@ -221,6 +221,7 @@ static int step(struct patch_state *s, const struct ota_patch_io *io) {
         return s->error;
     }
     s->ahead = bytes_ahead(s);
+    // Of a region that is unknown, any copy is news.
     if (s->run > 8 && s->ahead && !s->node[s->at_table + (s->old_pos >> s->info.region_shift)]) {
         patch_fill(s, 0);
     }

@@ -132,12 +132,11 @@ void patch_remember(struct patch_state *s, int32_t d) {
     s->recent[0] = d;
 }
 
-// The n bytes after the current old byte move with this copy: news for the regions that no site has confirmed. With
-// n = 0 only for an unknown one.
+// The n bytes after the current old byte move with this copy: news for the regions that no site has confirmed.
 void patch_fill(struct patch_state *s, uint32_t n) {
     uint32_t shift = s->info.region_shift, r = s->old_pos >> shift, last = (s->old_pos + n) >> shift;
     uint16_t *t = s->node + s->at_table;
-    if (s->old_pos >= s->info.old_size || (!n && t[r])) {
+    if (s->old_pos >= s->info.old_size) {
         return;
     }
     uint16_t e = pack(s, (int32_t)(s->new_pos - s->old_pos));

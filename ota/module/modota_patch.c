@@ -20,6 +20,9 @@ struct old {
 
 static int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
     const struct old *o = ctx;
+    if (n > OTA_PATCH_READ_BYTES) {
+        return OTA_E_FLASH;
+    }
     mp_call_function_2(o->read, mp_obj_new_int_from_uint(o->base + offset), o->window);
     memcpy(buf, o->bytes, n);
     return OTA_OK;

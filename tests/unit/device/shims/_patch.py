@@ -72,6 +72,8 @@ class Old:
         self.io = Io(None, READ(self.fill))
 
     def fill(self, _ctx, offset, buf, n):
+        if n > WINDOW:
+            return E_FLASH
         try:
             self.read(self.base + offset, self.window)
         except Exception as e:
