@@ -156,6 +156,26 @@ static int feed(struct patch_state *s, struct ota_patch_span *x, bool last) {
     return s->stage == STAGE_HEADER || last || s->in_end - s->in_start >= (int)least ? OTA_OK : OTA_PATCH_MORE;
 }
 
+// Steps straight into the output, or one of them beside it where room is short.
+static int make(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x) {
+    bool direct = x->out_n >= PATCH_STEP_OUT;
+    uint8_t *start = direct ? x->out : s->item;
+    s->out.at = start;
+    int r = patch_steps(s, io, direct ? x->out_n : PATCH_STEP_OUT);
+    uint32_t n = (uint32_t)(s->out.at - start);
+    if (!r && s->past_end > PAST_END_MAX) {
+        n = 0; // made of input that was not there
+        r = OTA_E_PATCH_SIZE;
+    }
+    s->item_start = 0;
+    s->item_end = (uint8_t)(direct ? 0 : n);
+    if (direct) {
+        x->out += n;
+        x->out_n -= n;
+    }
+    return r;
+}
+
 // One piece of work. What was made before a fault is still to be put out.
 static int advance(struct patch_state *s, const struct ota_patch_io *io, struct ota_patch_span *x, bool last) {
     int r = feed(s, x, last);
@@ -172,12 +192,7 @@ static int advance(struct patch_state *s, const struct ota_patch_io *io, struct 
     if (s->new_pos == s->info.new_size) {
         return s->in_start < s->in_end || x->in_n ? OTA_E_PATCH_SIZE : OTA_PATCH_MORE;
     }
-    r = patch_steps(s, io);
-    if (!r && s->past_end > PAST_END_MAX) {
-        s->item_end = 0; // made of input that was not there
-        return OTA_E_PATCH_SIZE;
-    }
-    return r;
+    return make(s, io, x);
 }
 
 // Puts out what the last steps made. Whether there was room for all of it.

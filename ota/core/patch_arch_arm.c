@@ -6,13 +6,10 @@ static uint32_t at(const struct patch_state *s) {
     return s->new_pos + s->info.base;
 }
 
-static uint32_t thumb_classify(const struct patch_state *s, const uint8_t *b) {
-    return (s->phase ? b[0] : b[1]) >> 4;
-}
-
 // Two half-words, but the first alone if the second might begin an instruction of two.
-static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
-    return at(s) & 1 || (s->new_pos ^ s->old_pos) & 1 ? 1 : b[1] < 0xe8 && b[3] >= 0xe8 ? 2 : 4;
+static uint32_t unit(const struct patch_state *s, const uint8_t *b, uint32_t class) {
+    uint32_t n = (at(s) | s->skew) & 1 ? 1 : b[1] < 0xe8 && b[3] >= 0xe8 ? 2 : 4;
+    return n << 4 | class;
 }
 
 static uint32_t thumb_advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
@@ -35,18 +32,15 @@ static bool find_pair(struct patch_site *site, const uint8_t *b, uint32_t from, 
     return true;
 }
 
-static bool thumb_find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
-    if ((from | at(s)) & 1) {
-        return false;
-    }
-    if (find_pair(site, b, from, 0x9000u)) {
-        return true;
-    }
+static uint32_t thumb_look(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
     uint32_t hi = ota_get_le16(b), lo = ota_get_le16(b + 2);
-    site->type = PATCH_CONSTANT; // of MOVW
-    site->size = 4;
-    site->target = (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | (lo & 255);
-    return (hi & 0xfbff) == 0xf240 && !(lo & 0x8000);
+    site->type = PATCH_NO_SITE;
+    if (!((from | at(s)) & 1) && !find_pair(site, b, from, 0x9000u) && (hi & 0xfbff) == 0xf240 && !(lo & 0x8000)) { // MOVW
+        site->type = PATCH_CONSTANT;
+        site->size = 4;
+        site->target = (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | (lo & 255);
+    }
+    return unit(s, b, (s->phase ? b[0] : b[1]) >> 4);
 }
 
 static bool thumb_place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
@@ -69,29 +63,27 @@ static bool thumb_place(const struct patch_site *site, uint8_t *b, uint32_t to, 
     return true;
 }
 
-const struct patch_arch patch_thumb = {thumb_classify, unit, thumb_advance, thumb_find, thumb_place};
+const struct patch_arch patch_thumb = {thumb_look, thumb_advance, thumb_place};
 
 // ---- ARMv5: an aligned word with the condition "always" and the opcode of BL, or a pair of Thumb-1, whose second half-word has its upper five bits set
-
-static uint32_t arm_classify(const struct patch_state *s, const uint8_t *b) {
-    return b[3 - (at(s) & 3)] & 15u;
-}
 
 static uint32_t arm_advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
     (void)b, (void)n;
     return (at(s) & 3) < 2 ? at(s) & 3 : 2;
 }
 
-static bool arm_find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
+static uint32_t arm_look(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
+    site->type = PATCH_NO_SITE;
     if (!((from | at(s)) & 3) && b[3] == 0xeb) {
         uint32_t offset = ota_get_le32(b) & 0xffffffu;
         site->type = PATCH_CALL;
         site->size = 4;
         site->unit = 2;
         site->target = from + 8 + (((offset ^ 0x800000u) - 0x800000u) << 2);
-        return true;
+    } else if (!((from | at(s)) & 1)) {
+        find_pair(site, b, from, 0xf800u);
     }
-    return !((from | at(s)) & 1) && find_pair(site, b, from, 0xf800u);
+    return unit(s, b, b[3 - (at(s) & 3)] & 15u);
 }
 
 static bool arm_place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
@@ -108,4 +100,4 @@ static bool arm_place(const struct patch_site *site, uint8_t *b, uint32_t to, ui
     return true;
 }
 
-const struct patch_arch patch_arm = {arm_classify, unit, arm_advance, arm_find, arm_place};
+const struct patch_arch patch_arm = {arm_look, arm_advance, arm_place};

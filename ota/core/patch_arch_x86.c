@@ -2,16 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include "patch_model.h"
 
-static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
-    (void)s;
-    return b[0] >> 4;
-}
-
-static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
-    (void)s, (void)b;
-    return 1;
-}
-
 // Phase 1 after a byte that opens many instructions (REX, 0F, MOV, LEA), 2 after a call or jump.
 static uint32_t advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
     uint32_t byte = b[n - 1];
@@ -32,17 +22,17 @@ static bool opens(uint32_t before, uint32_t last) {
                                   (before & 0xfc) == 0x80 || (before & 0xfe) == 0xc6 || (before & 0xf0) == 0x10 || before == 0x6f || before == 0x7f);
 }
 
-static bool find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
-    site->type = PATCH_CALL;
+static uint32_t look(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
     site->size = 4;
     site->unit = 0;
-    site->target = from + 4 + ota_get_le32(b);
-    if (opens(s->before, s->last)) {
-        return true;
-    }
-    site->type = PATCH_CONSTANT; // of MOV r32
     site->target = ota_get_le32(b);
-    return (s->last & 0xf8) == 0xb8;
+    if (opens(s->before, s->last)) {
+        site->type = PATCH_CALL;
+        site->target += from + 4;
+    } else {
+        site->type = (s->last & 0xf8) == 0xb8 ? PATCH_CONSTANT : PATCH_NO_SITE; // of MOV r32
+    }
+    return 1 << 4 | b[0] >> 4;
 }
 
 static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
@@ -50,4 +40,4 @@ static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32
     return true;
 }
 
-const struct patch_arch patch_x86_64 = {classify, unit, advance, find, place};
+const struct patch_arch patch_x86_64 = {look, advance, place};

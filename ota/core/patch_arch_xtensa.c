@@ -2,48 +2,41 @@
 // SPDX-License-Identifier: MIT
 #include "patch_model.h"
 
-static uint32_t classify(const struct patch_state *s, const uint8_t *b) {
-    (void)s;
-    return b[0] & 15u;
+// The phase is the number of bytes left in the instruction: narrow ones are those with a low nibble from 8.
+static uint32_t advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
+    uint32_t left = s->phase;
+    while (left < n) {
+        n -= left + 1;
+        b += left;
+        left = *b++ & 8 ? 1 : 2;
+    }
+    return left - n;
 }
 
 // An instruction, two narrow ones, or what is left of one.
-static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
-    return s->phase ? s->phase : !(b[0] & 8) ? 3 : b[2] & 8 ? 4 : 2;
-}
-
-// The phase is the number of bytes left in the instruction: narrow ones are those with a low nibble from 8.
-static uint32_t advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
-    uint32_t phase = s->phase;
-    for (; n; n--, b++) {
-        phase = phase ? phase - 1 : *b & 8 ? 1 : 2;
+static uint32_t look(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
+    uint32_t op = b[0] & 15u, n = s->phase;
+    site->type = PATCH_NO_SITE;
+    if (n) {
+        return n << 4 | op;
     }
-    return phase;
-}
-
-static bool find(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
-    if (s->phase) {
-        return false;
+    if (op & 8) {
+        return (b[2] & 8 ? 4u : 2u) << 4 | op;
     }
     site->size = 3;
     site->unit = 2;
-    if ((b[0] & 0x3f) == 5) {
+    if (op == 1) { // L32R
+        site->type = PATCH_LOAD;
+        site->target = ((from + 3) & ~3u) - 0x40000u + ((uint32_t)b[1] << 2 | (uint32_t)b[2] << 10);
+    } else if (op == 2 && b[1] >> 4 == 10) { // MOVI
+        site->type = PATCH_CONSTANT;
+        site->target = (b[1] & 15u) << 8 | b[2];
+    } else if ((b[0] & 0x3f) == 5) {
         uint32_t offset = (uint32_t)b[0] >> 6 | (uint32_t)b[1] << 2 | (uint32_t)b[2] << 10;
         site->type = PATCH_CALL;
         site->target = (from & ~3u) + 4 + (((offset ^ 0x20000u) - 0x20000u) << 2);
-        return true;
     }
-    if ((b[0] & 15) == 2 && b[1] >> 4 == 10) { // MOVI
-        site->type = PATCH_CONSTANT;
-        site->target = (b[1] & 15u) << 8 | b[2];
-        return true;
-    }
-    if ((b[0] & 15) != 1) {
-        return false;
-    }
-    site->type = PATCH_LOAD;
-    site->target = ((from + 3) & ~3u) - 0x40000u + ((uint32_t)b[1] << 2 | (uint32_t)b[2] << 10);
-    return true;
+    return 3 << 4 | op;
 }
 
 static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
@@ -74,4 +67,4 @@ static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32
     return true;
 }
 
-const struct patch_arch patch_xtensa = {classify, unit, advance, find, place};
+const struct patch_arch patch_xtensa = {look, advance, place};

@@ -11,27 +11,22 @@ static uint32_t at_most(uint32_t v, uint32_t limit) {
 
 static uint32_t run_class(const struct patch_state *s) {
     uint32_t r = s->run;
-    return r < 1 ? 0 : r < 4 ? 1 : r < 16 ? 2 : r < 48 ? 3 : r < 160 ? 4 : 5;
-}
-
-static uint32_t bytes_ahead(const struct patch_state *s) {
-    uint32_t old = s->info.old_size, end = s->old_pos < old ? old - s->old_pos : 0;
-    return at_most(end, s->info.new_size - s->new_pos);
+    return r >= 160 ? 5 : r >= 48 ? 4 : r >= 16 ? 3 : r >= 4 ? 2 : r >= 1;
 }
 
 void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n) {
-    uint8_t last = s->last, before = last, *item = s->item + s->item_end;
-    for (uint32_t i = 0; i < n; i++) {
-        before = last;
-        last = b[i];
-        item[i] = last;
-    }
-    s->item_end = (uint8_t)(s->item_end + n);
-    s->before = before;
-    s->last = last;
+    patch_copy4(s->out.at, b); // there is room: a step puts out once
+    s->out.at += n;
     s->new_pos += n;
-    s->run = (uint8_t)at_most(s->run + n, 255);
+    s->before = n > 1 ? b[n - 2] : s->last;
+    s->last = b[n - 1];
+    s->run += n;
     s->phase = (uint8_t)patch_arch(s)->advance(s, b, n);
+}
+
+static void put_byte(struct patch_state *s, uint32_t byte) {
+    s->out.at[0] = (uint8_t)byte;
+    patch_emit(s, s->out.at, 1);
 }
 
 void patch_end_copy(struct patch_state *s) {
@@ -40,7 +35,7 @@ void patch_end_copy(struct patch_state *s) {
     s->left = 0;
 }
 
-// PATCH_OLD_AHEAD old bytes; those past the end read as zero.
+// PATCH_OLD_AHEAD old bytes; those past the end read as zero. NULL if reading failed.
 static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io *io) {
     uint32_t at = s->old_pos - s->old_from;
     if (at > OTA_PATCH_READ_BYTES - PATCH_OLD_AHEAD) {
@@ -49,6 +44,7 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
         int r = n ? io->read(io->ctx, from, s->old, n) : 0;
         if (r < 0) {
             s->error = r;
+            return NULL;
         }
         s->old_from = from;
         at = s->old_pos - from;
@@ -57,8 +53,7 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
 }
 
 static int literal(struct patch_state *s) {
-    uint8_t c = (uint8_t)patch_tree(s, N_LITERAL, 8, patch_ask(s, PATCH_ASK_BYTE, NULL, 0));
-    patch_emit(s, &c, 1);
+    put_byte(s, patch_tree(s, s->node + N_LITERAL, 8, patch_ask(s, PATCH_ASK_BYTE, NULL, 0)));
     s->gap++;
     return OTA_OK;
 }
@@ -104,12 +99,12 @@ static uint32_t choose(const struct patch_state *s, uint32_t want, uint32_t *k) 
 
 static uint32_t start_place(struct patch_state *s) {
     uint32_t want = patch_ask(s, PATCH_ASK_OLD, NULL, 0), k = 0;
-    uint32_t kind = patch_tree(s, N_KIND, 3, PATCH_WANT(choose(s, want, &k)));
+    uint32_t kind = patch_tree(s, s->node + N_KIND, 3, PATCH_WANT(choose(s, want, &k)));
     if (kind < KIND_RECENT) {
         return expected(s, kind);
     }
     if (kind == KIND_RECENT) {
-        k = patch_tree(s, N_RECENT + 3 * 16, 3, k);
+        k = patch_tree(s, s->node + N_RECENT + 3 * 16, 3, k);
         return s->new_pos - (uint32_t)s->recent[k];
     }
     uint32_t from = far_from(s, kind - KIND_FAR);
@@ -127,8 +122,11 @@ static int start(struct patch_state *s) {
     s->old_pos = pos;
     s->copying = true;
     s->run = s->subs = s->plain = 0;
+    s->fill_at = pos;
+    s->old_end = at_most(s->info.old_size, pos + (s->info.new_size - s->new_pos));
+    patch_skew(s);
     patch_remember(s, (int32_t)(s->new_pos - pos));
-    uint32_t reach = patch_tree(s, N_REACH, 4, patch_ask(s, PATCH_ASK_REACH, NULL, 0));
+    uint32_t reach = patch_tree(s, s->node + N_REACH, 4, patch_ask(s, PATCH_ASK_REACH, NULL, 0));
     if (reach) {
         patch_fill(s, 128u << reach);
     }
@@ -149,9 +147,8 @@ static bool half_starts(const struct patch_state *s) {
 
 // Puts out a byte of the copy: numbers that were not taken as a site teach the table of renumbered ones.
 static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
-    uint8_t b = (uint8_t)byte;
     bool starts = half_starts(s);
-    patch_emit(s, &b, 1);
+    put_byte(s, byte);
     if (s->plain) {
         patch_learn_half(s, s->old_last | old << 8, s->before | (uint32_t)s->last << 8);
     }
@@ -160,13 +157,7 @@ static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
     s->old_pos++;
 }
 
-// How many bytes one flag speaks for: to the end of the instruction, the images or before the next site.
-static uint32_t unit_size(struct patch_state *s, const uint8_t *b) {
-    return patch_before_site(s, b, at_most(patch_arch(s)->unit(s, b), s->ahead));
-}
-
-static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t class) {
-    uint32_t n = unit_size(s, old);
+static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t class, uint32_t n) {
     if (patch_flag(s, F_UNIT + run_class(s) * 16 + class, !patch_ask(s, PATCH_ASK_EQUAL, old, n))) {
         s->left = (uint8_t)n;
         s->equal = true;
@@ -190,7 +181,7 @@ static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
     uint8_t o = (uint8_t)old;
     // Of a unit that differs the last byte does if no other did.
     bool open = s->left > 1 || !s->equal;
-    if (open && !patch_node(s, N_IN + s->equal * 48u + s->phase * 16u + class, !patch_ask(s, PATCH_ASK_EQUAL, &o, 1))) {
+    if (open && !patch_node(s, s->node + N_IN + s->equal * 48u + s->phase * 16u + class, !patch_ask(s, PATCH_ASK_EQUAL, &o, 1))) {
         s->left--;
         copied(s, o, o);
         return OTA_OK;
@@ -206,41 +197,37 @@ static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
     s->left--;
     s->equal = false;
     s->subs = (uint8_t)at_most(s->subs + 1u, 255);
-    uint32_t d = patch_tree(s, N_SUB, 8, (patch_ask(s, PATCH_ASK_BYTE, NULL, 0) - old) & 255);
+    uint32_t d = patch_tree(s, s->node + N_SUB, 8, (patch_ask(s, PATCH_ASK_BYTE, NULL, 0) - old) & 255);
     copied(s, old, (old + d) & 255);
     s->run = 0;
     return OTA_OK;
 }
 
-static int step(struct patch_state *s, const struct ota_patch_io *io) {
-    if (!s->copying) {
-        return gap_step(s);
-    }
+static int copy_step(struct patch_state *s, const struct ota_patch_io *io) {
     const uint8_t *old = old_bytes(s, io);
-    if (s->error) {
+    if (!old) {
         return s->error;
     }
-    s->ahead = bytes_ahead(s);
     // Of a region that is unknown, any copy is news.
-    if (s->run > 8 && s->ahead && !s->node[s->at_table + (s->old_pos >> s->info.region_shift)]) {
+    if (s->old_pos >= s->fill_at && s->run > 8) {
         patch_fill(s, 0);
+        s->fill_at = ((s->old_pos >> s->info.region_shift) + 1) << s->info.region_shift;
     }
     struct patch_site site;
-    if (!(s->left && s->told) && patch_find(s, &site, old)) {
+    uint32_t unit = patch_look(s, &site, old);
+    if (!unit) {
         s->left = 0;
         return patch_code_site(s, &site, old);
     }
-    uint32_t class = patch_arch(s)->classify(s, old);
-    return s->left ? byte_step(s, old[0], class) : unit_step(s, old, class);
+    return s->left ? byte_step(s, old[0], unit & 15) : unit_step(s, old, unit & 15, unit >> 4);
 }
 
-int patch_steps(struct patch_state *s, const struct ota_patch_io *io) {
+int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t room) {
+    const uint8_t *last = s->out.at + (room - PATCH_STEP_OUT);
     int r;
-    s->item_start = s->item_end = 0;
     do {
-        r = step(s, io);
-    } while (!r && s->item_end <= PATCH_ITEM_BYTES - PATCH_STEP_OUT && s->in_end - s->in_start >= (int)PATCH_STEP_BYTES &&
-             s->new_pos < s->info.new_size);
+        r = s->copying ? copy_step(s, io) : gap_step(s);
+    } while (!r && s->out.at <= last && s->in_end - s->in_start >= (int)PATCH_STEP_BYTES && s->new_pos < s->info.new_size);
     return r;
 }
 

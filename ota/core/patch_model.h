@@ -7,8 +7,7 @@
 
 #define PATCH_IN_BYTES 120u // holds a header; a step takes at most PATCH_STEP_BYTES
 #define PATCH_STEP_BYTES 40u
-#define PATCH_ITEM_BYTES 20u // what several steps make; one makes at most PATCH_STEP_OUT
-#define PATCH_STEP_OUT 4u
+#define PATCH_STEP_OUT 4u // a step makes at most so many bytes
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
 #define PATCH_RECENT 8u
 #define PATCH_FAR 32u
@@ -21,6 +20,9 @@
 #define PATCH_KEPT 2u // in an entry: the last word that points there stayed as it was
 #define PATCH_RUNS 6u
 #define PATCH_TRUSTS 5u
+
+// Where size counts less than what a call costs.
+#define PATCH_INLINE static inline __attribute__((always_inline))
 
 enum patch_site_type { PATCH_WORD, PATCH_CALL, PATCH_LOAD, PATCH_HALF, PATCH_CONSTANT };
 enum { PATCH_NO_SITE = 255 };
@@ -51,6 +53,7 @@ enum patch_number_model { NUMBER_OFFSET, NUMBER_BACK, NUMBER_SHIFT, NUMBER_HALF 
 
 struct patch_site {
     uint32_t target; // an address, or a small number
+    int32_t region;  // of an address
     uint8_t type, size;
     uint8_t unit; // log2 of what targets are multiples of
 };
@@ -74,34 +77,44 @@ struct patch_state {
     uint32_t state_bytes;
     int32_t error;
     uint8_t stage, in_start, in_end, item_start, item_end;
-    uint8_t copying, phase, run, subs;
+    uint8_t copying, phase, subs;
     uint8_t left, equal, told; // of a unit that was missed: bytes left, all equal so far, it is a site's
-    uint8_t last, before, old_last, plain, history[9];
-    uint8_t item[PATCH_ITEM_BYTES], in[PATCH_IN_BYTES], old[OTA_PATCH_READ_BYTES];
-    struct ota_patch_info info;
+    uint8_t last, before, old_last, plain, skew, history[9];
+    uint8_t item[PATCH_STEP_OUT];
     struct patch_interval interval;
+    struct ota_patch_info info;
     uint32_t past_end;
-    uint32_t new_pos, old_pos, old_from, gap, ends[3];
-    uint32_t ahead; // bytes that both images still have from here
+    uint32_t run, new_pos, old_pos, old_from, gap, ends[3];
+    uint32_t old_end; // of this copy: where the first of the two images ends
+    uint32_t fill_at; // where to look next whether a region is unknown
+    union {
+        uint8_t *at; // where new bytes are put
+        uint64_t room; // the same on every machine
+    } out __attribute__((aligned(4)));
     uint32_t image_regions, regions, far_next;
     uint32_t at_half, at_exact, at_lines, at_table;
+    uint8_t in[PATCH_IN_BYTES], old[OTA_PATCH_READ_BYTES];
     int32_t recent[PATCH_RECENT], far[PATCH_FAR];
     uint32_t flag[PATCH_FLAGS];
     uint16_t node[];
 };
 
 struct patch_arch {
-    // The class of the old byte b[0], 0..15.
-    uint32_t (*classify)(const struct patch_state *s, const uint8_t *b);
-    // Bytes from here that are kept or changed together, 1..4.
-    uint32_t (*unit)(const struct patch_state *s, const uint8_t *b);
+    // The class of the old byte b[0], 0..15, and above it how many bytes from here are kept or changed together, 1..4. `from` is the
+    // address of b. site->type becomes that of a call, load or constant in b, or PATCH_NO_SITE.
+    uint32_t (*look)(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from);
     // The place in the instruction, 0..2, of the byte after these n ones.
     uint32_t (*advance)(const struct patch_state *s, const uint8_t *b, uint32_t n);
-    // Looks for a call, a load or a constant in the four old bytes b, which are at address `from`.
-    bool (*find)(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from);
     // Gives the site in b, now at address `to`, the target; false if it does not reach.
     bool (*place)(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target);
 };
+
+PATCH_INLINE void patch_copy4(uint8_t *to, const uint8_t *from) {
+    to[0] = from[0];
+    to[1] = from[1];
+    to[2] = from[2];
+    to[3] = from[3];
+}
 
 extern const struct patch_arch patch_raw, patch_xtensa, patch_thumb, patch_arm, patch_x86_64;
 extern const struct patch_arch *const patch_archs[OTA_PATCH_ARCHS]; // NULL for one that this build does not have
@@ -113,13 +126,13 @@ static inline const struct patch_arch *patch_arch(const struct patch_state *s) {
 // patch_model.c: the steps, and the state's layout
 uint32_t patch_layout(struct patch_state *s); // bytes of state that s->info asks for
 void patch_model_init(struct patch_state *s);
-int patch_steps(struct patch_state *s, const struct ota_patch_io *io); // makes new bytes at s->item, in one step or more
-void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n);
+int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t room); // at least one; makes at most room >= PATCH_STEP_OUT bytes at s->out
+void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n); // the first n of four bytes
 void patch_end_copy(struct patch_state *s);
 
 // patch_sites.c: addresses that moved
-bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b);
-uint32_t patch_before_site(struct patch_state *s, const uint8_t *b, uint32_t n); // of the bytes b[1] to b[n - 1], those before the next site, plus 1
+void patch_skew(struct patch_state *s);
+uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_t *b); // 0 if a site is at the old bytes b, else what is there
 int patch_code_site(struct patch_state *s, const struct patch_site *site, const uint8_t *old);
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target);
 
@@ -138,8 +151,8 @@ void patch_learn_half(struct patch_state *s, uint32_t old_number, uint32_t new_n
 
 // patch_symbols.c: decisions, trees and numbers over the coder
 int patch_flag(struct patch_state *s, uint32_t f, int want);
-int patch_node(struct patch_state *s, uint32_t at, int want);
-uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t want);
+int patch_node(struct patch_state *s, uint16_t *node, int want);
+uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32_t want);
 int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want);
 
 #endif

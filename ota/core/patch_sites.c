@@ -25,56 +25,57 @@ static int by_bytes(struct patch_state *s, const struct patch_site *site, bool d
 
 // ---- finding
 
-// Its lowest bits are those of the address of the old byte i bytes on, where both images have them alike.
-static uint32_t alignment(const struct patch_state *s, uint32_t i) {
-    return (s->info.base + s->old_pos + i) | (s->old_pos ^ s->new_pos);
+// How the new image's alignment differs from the old one's while this copy lasts. To plain bytes no words are alike.
+void patch_skew(struct patch_state *s) {
+    s->skew = (uint8_t)((s->old_pos ^ s->new_pos) & 3) | (s->info.arch == OTA_PATCH_RAW ? 2 : 0);
 }
 
 // A number of 16 bits that is known to have changed: at an even address, or behind an opcode of MicroPython that has one.
-static bool find_half(struct patch_state *s, const uint8_t *b, uint32_t aligned, uint32_t before) {
+PATCH_INLINE bool half_at(struct patch_state *s, const uint8_t *b, uint32_t aligned, uint32_t before) {
     return b[1] < PATCH_NUMBERS >> 8 && (!(aligned & 1) || before >> 4 == 1) && *patch_half(s, ota_get_le16(b)) & 3u;
 }
 
-static bool find_word(const struct patch_state *s, const uint8_t *b, uint32_t aligned) {
-    return !(aligned & 3) && s->info.arch != OTA_PATCH_RAW && patch_region(s, ota_get_le32(b)) >= 0;
+// Whether the target is in a region.
+static bool known(struct patch_state *s, struct patch_site *site) {
+    site->region = patch_region(s, site->target);
+    return site->region >= 0;
 }
 
-uint32_t patch_before_site(struct patch_state *s, const uint8_t *b, uint32_t n) {
-    uint32_t i = 1;
-    for (; i < n; i++) {
-        uint32_t aligned = alignment(s, i);
-        if (i + 4 <= s->ahead && (find_word(s, b + i, aligned) || find_half(s, b + i, aligned, b[i - 1]))) {
+uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
+    uint32_t at = s->info.base + s->old_pos, skew = s->skew, ahead = s->old_pos < s->old_end ? s->old_end - s->old_pos : 0;
+    bool told = s->left && s->told, any = ahead >= 4 && !told;
+    if (any && !((at | skew) & 3)) {
+        site->target = ota_get_le32(b);
+        if (known(s, site)) {
+            site->type = PATCH_WORD;
+            site->size = 4;
+            site->unit = 0;
+            return 0;
+        }
+    }
+    uint32_t unit = patch_arch(s)->look(s, site, b, at), n = unit >> 4, i = 1;
+    if (any) {
+        if (site->type != PATCH_NO_SITE && (site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : known(s, site))) {
+            return 0;
+        }
+        if (half_at(s, b, at | skew, s->last)) {
+            site->type = PATCH_HALF;
+            site->size = 2;
+            site->target = ota_get_le16(b);
+            return 0;
+        }
+    }
+    if (s->left) {
+        return unit;
+    }
+    n = n < ahead ? n : ahead;
+    for (b++; i < n; i++, b++) {
+        uint32_t aligned = ++at | skew;
+        if (i + 4 <= ahead && ((!(aligned & 3) && patch_region(s, ota_get_le32(b)) >= 0) || half_at(s, b, aligned, b[-1]))) {
             break;
         }
     }
-    return i;
-}
-
-bool patch_find(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
-    if (s->ahead < 4) {
-        return false;
-    }
-    uint32_t aligned = alignment(s, 0);
-    if (find_word(s, b, aligned)) {
-        site->type = PATCH_WORD;
-        site->size = 4;
-        site->unit = 0;
-        site->target = ota_get_le32(b);
-        return true;
-    }
-    if (patch_arch(s)->find(s, site, b, s->info.base + s->old_pos)) {
-        bool known = site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : patch_region(s, site->target) >= 0;
-        if (known) {
-            return true;
-        }
-    }
-    if (!find_half(s, b, aligned, s->last)) {
-        return false;
-    }
-    site->type = PATCH_HALF;
-    site->size = 2;
-    site->target = ota_get_le16(b);
-    return true;
+    return (unit & 15) | i << 4;
 }
 
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target) {
@@ -91,7 +92,7 @@ bool patch_place(const struct patch_state *s, const struct patch_site *site, uin
 }
 
 static bool place(const struct patch_state *s, const struct patch_guess *g, uint8_t *b, int32_t d) {
-    memcpy(b, g->old, 4);
+    patch_copy4(b, g->old);
     return patch_place(s, g->site, b, g->site->target + (uint32_t)d);
 }
 
@@ -156,7 +157,7 @@ static uint32_t choose(struct patch_state *s, const struct patch_guess *g, int32
 static int alternative(struct patch_state *s, const struct patch_guess *g) {
     const struct patch_site *site = g->site;
     int32_t want = 0, d;
-    uint32_t k = patch_tree(s, N_RECENT + 16u * site->type, 4, PATCH_WANT(choose(s, g, &want)));
+    uint32_t k = patch_tree(s, s->node + N_RECENT + 16u * site->type, 4, PATCH_WANT(choose(s, g, &want)));
     if (k == ALTERNATIVE_END && (s->run || s->subs)) {
         patch_end_copy(s);
         return OTA_OK;

@@ -39,9 +39,8 @@ int patch_flag(struct patch_state *s, uint32_t f, int want) {
 }
 
 // Nodes, each 12 bits of probability above a count in 4. A byte takes eight of them: this loop is what literals cost.
-uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t want) {
+uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32_t want) {
     struct patch_interval c = s->interval;
-    uint16_t *tree = s->node + at;
     uint32_t i = 1, end = 1u << bits;
     (void)want;
     do {
@@ -61,8 +60,8 @@ uint32_t patch_tree(struct patch_state *s, uint32_t at, uint32_t bits, uint32_t 
     return i - end;
 }
 
-int patch_node(struct patch_state *s, uint32_t at, int want) {
-    return (int)patch_tree(s, at - 1, 1, (uint32_t)want);
+int patch_node(struct patch_state *s, uint16_t *node, int want) {
+    return (int)patch_tree(s, node - 1, 1, (uint32_t)want);
 }
 
 // A bit of which nothing is known.
@@ -81,11 +80,11 @@ int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32
     while (PATCH_WANT(n < 31 && w >> n >> 1)) {
         n++;
     }
-    n = patch_tree(s, at, 5, n);
+    n = patch_tree(s, s->node + at, 5, n);
     for (uint32_t b = n; b--;) {
         bool top = b + 1 == n && n < 16;
         int want_bit = w >> b & 1;
-        v = v << 1 | (top ? (uint32_t)patch_node(s, at + 32 + n, want_bit) : even_bit(s, want_bit));
+        v = v << 1 | (top ? (uint32_t)patch_node(s, s->node + at + 32 + n, want_bit) : even_bit(s, want_bit));
     }
     v--;
     return (int32_t)(v & 1 ? ~(v >> 1) : v >> 1);

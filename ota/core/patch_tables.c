@@ -69,7 +69,7 @@ int32_t patch_candidate(const struct patch_state *s, const struct patch_guess *g
     if (k >= 2) {
         return s->recent[k - 2];
     }
-    int32_t r = patch_region(s, g->site->target);
+    int32_t r = g->site->region;
     for (uint32_t n = PATCH_NEAR; n && r >= 0 && r < (int32_t)s->regions; n--) {
         uint32_t e = s->node[s->at_table + (uint32_t)r];
         if (e && unpack(s, e) != g->d) {
@@ -95,7 +95,7 @@ void patch_look_up(struct patch_state *s, struct patch_guess *g) {
         return;
     }
     const uint16_t *e = exact(s, target);
-    int32_t r = patch_region(s, target);
+    int32_t r = g->site->region;
     g->entry = s->node + s->at_table + r;
     g->d = patch_displacement(s, r, &g->trust);
     if (e[1] && e[0] == (uint16_t)target) {
@@ -132,11 +132,11 @@ void patch_remember(struct patch_state *s, int32_t d) {
     s->recent[0] = d;
 }
 
-// The n bytes after the current old byte move with this copy: news for the regions that no site has confirmed.
+// The n bytes after the current old byte move with this copy: news for the regions that no site has confirmed, or for n = 0 for one that is unknown.
 void patch_fill(struct patch_state *s, uint32_t n) {
     uint32_t shift = s->info.region_shift, r = s->old_pos >> shift, last = (s->old_pos + n) >> shift;
     uint16_t *t = s->node + s->at_table;
-    if (s->old_pos >= s->info.old_size) {
+    if (s->old_pos >= s->info.old_size || (!n && t[r])) {
         return;
     }
     uint16_t e = pack(s, (int32_t)(s->new_pos - s->old_pos));

@@ -172,19 +172,22 @@ Sites find_sites(const Bytes &image, const ota_patch_info &info) {
     Sites r = {Bytes(n + 8, PATCH_NO_SITE), Bytes(n + 8, 1), std::vector<uint32_t>(n + 8)};
     State memory;
     patch_state *s = scan_state(memory, info, n);
+    s->old_end = n;
+    patch_skew(s);
     for (uint32_t i = 0; i + 4 <= n;) {
         patch_site site;
         s->new_pos = s->old_pos = i;
-        s->ahead = n - i;
         uint32_t size = 1;
-        if (patch_find(s, &site, &image[i]) && site.type < PATCH_HALF) {
+        if (!patch_look(s, &site, &image[i]) && site.type < PATCH_HALF) {
             r.type[i] = site.type;
             r.size[i] = site.size;
             r.target[i] = site.target;
             size = site.size;
         }
-        patch_emit(s, &image[i], size);
-        s->item_end = 0; // nobody takes it
+        s->out.at = s->item; // nobody takes it
+        uint8_t b[4] = {};
+        memcpy(b, &image[i], size);
+        patch_emit(s, b, size);
         if (r.type[i] == PATCH_WORD) {
             s->phase = 0;
         }

@@ -108,8 +108,8 @@ uint32_t Encoder::target_of(const patch_site &old_site, const uint8_t *old) cons
     if (old_site.type == PATCH_WORD || old_site.type == PATCH_HALF) {
         return old_site.type == PATCH_WORD ? ota_get_le32(b) : ota_get_le16(b);
     }
-    bool found = ::patch_arch(state)->find(state, &site, b, state->info.base + at) && site.type == old_site.type;
-    if (!found || !patch_place(state, &old_site, placed, site.target) || memcmp(placed, b, site.size)) {
+    ::patch_arch(state)->look(state, &site, b, state->info.base + at);
+    if (site.type != old_site.type || !patch_place(state, &old_site, placed, site.target) || memcmp(placed, b, site.size)) {
         return PATCH_NO_SHIFT;
     }
     return site.target;
@@ -212,7 +212,8 @@ Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float>
     }
     ota_patch_io io = {&e, read_old};
     while (s->new_pos < job.new_image.size()) {
-        if (patch_steps(s, &io) < 0) {
+        s->out.at = s->item;
+        if (patch_steps(s, &io, PATCH_STEP_OUT) < 0) {
             return {};
         }
     }
