@@ -52,7 +52,7 @@ struct ota_io {
 };
 
 static inline uint16_t ota_get_le16(const uint8_t *p) {
-    return (uint16_t)(p[0] | p[1] << 8);
+    return (uint16_t)((uint32_t)p[0] | (uint32_t)p[1] << 8);
 }
 
 static inline uint32_t ota_get_le32(const uint8_t *p) {

@@ -1,6 +1,6 @@
 // Header, input and output of the patch decoder (SPEC.md, sections 3.1 and 3.2).
 // SPDX-License-Identifier: MIT
-#include "patch_model.h"
+#include "patch_coder.h"
 
 enum stage { STAGE_HEADER, STAGE_BASE, STAGE_BODY };
 
@@ -138,9 +138,7 @@ static void begin(struct patch_state *s) {
     s->stage = STAGE_BODY;
     s->interval.range = 0xffffffffu;
     for (uint32_t i = 0; i < 4; i++) {
-        uint32_t more = s->in_start < s->in_end;
-        s->interval.code = s->interval.code << 8 | (more ? s->in[s->in_start++] : 0u);
-        s->past_end += !more;
+        s->interval.code = s->interval.code << 8 | patch_next(s);
     }
 }
 

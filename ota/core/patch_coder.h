@@ -39,18 +39,21 @@ PATCH_INLINE int patch_narrow_to(struct patch_interval *c, uint32_t p) {
     return bit;
 }
 
+// The next byte of the patch, zero after its end.
+PATCH_INLINE uint32_t patch_next(struct patch_state *s) {
+    if (s->in_start < s->in_end) {
+        return s->in[s->in_start++];
+    }
+    s->past_end++;
+    return 0;
+}
+
 PATCH_INLINE void patch_renew(struct patch_state *s, struct patch_interval *c) {
     if (c->range >> 24) {
         return;
     }
     do {
-        uint32_t byte = 0;
-        if (s->in_start < s->in_end) {
-            byte = s->in[s->in_start++];
-        } else {
-            s->past_end++;
-        }
-        c->code = c->code << 8 | byte;
+        c->code = c->code << 8 | patch_next(s);
         c->range <<= 8;
     } while (!(c->range >> 24));
 }

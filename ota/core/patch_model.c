@@ -15,16 +15,17 @@ static uint32_t run_class(const struct patch_state *s) {
 }
 
 void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n) {
-    patch_copy4(s->out.at, b); // there is room: a step puts out once
-    s->out.at += n;
-    s->new_pos += n;
+    uint8_t *out = s->out.at;
+    s->out.at = out + n;
+    patch_copy4(out, b); // there is room: a step puts out once
     s->before = n > 1 ? b[n - 2] : s->last;
     s->last = b[n - 1];
+    s->new_pos += n;
     s->run += n;
-    s->phase = (uint8_t)patch_arch(s)->advance(s, b, n);
+    s->phase = (uint8_t)s->arch.is->advance(s, b, n);
 }
 
-static void put_byte(struct patch_state *s, uint32_t byte) {
+static void emit_byte(struct patch_state *s, uint32_t byte) {
     s->out.at[0] = (uint8_t)byte;
     patch_emit(s, s->out.at, 1);
 }
@@ -53,7 +54,7 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
 }
 
 static int literal(struct patch_state *s) {
-    put_byte(s, patch_tree(s, s->node + N_LITERAL, 8, patch_ask(s, PATCH_ASK_BYTE, NULL, 0)));
+    emit_byte(s, patch_tree(s, s->node + N_LITERAL, 8, patch_ask(s, PATCH_ASK_BYTE, NULL, 0)));
     s->gap++;
     return OTA_OK;
 }
@@ -148,7 +149,7 @@ static bool half_starts(const struct patch_state *s) {
 // Puts out a byte of the copy: numbers that were not taken as a site teach the table of renumbered ones.
 static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
     bool starts = half_starts(s);
-    put_byte(s, byte);
+    emit_byte(s, byte);
     if (s->plain) {
         patch_learn_half(s, s->old_last | old << 8, s->before | (uint32_t)s->last << 8);
     }
@@ -214,7 +215,7 @@ static int copy_step(struct patch_state *s, const struct ota_patch_io *io) {
         s->fill_at = ((s->old_pos >> s->info.region_shift) + 1) << s->info.region_shift;
     }
     struct patch_site site;
-    uint32_t unit = patch_look(s, &site, old);
+    uint32_t unit = s->left && s->told ? s->arch.is->look(s, &site, old, 0) : patch_look(s, &site, old);
     if (!unit) {
         s->left = 0;
         return patch_code_site(s, &site, old);
@@ -236,8 +237,8 @@ int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t r
 uint32_t patch_layout(struct patch_state *s) {
     struct ota_patch_info *h = &s->info;
     uint32_t n = h->region_shift;
-    s->at_half = PATCH_NODES;
-    s->at_exact = s->at_half + (PATCH_NUMBERS >> PATCH_NUMBER_SHIFT >> h->lean);
+    s->arch.is = patch_archs[h->arch];
+    s->at_exact = PATCH_NODES + (PATCH_NUMBERS >> PATCH_NUMBER_SHIFT >> h->lean);
     s->at_lines = s->at_exact + (2u << PATCH_EXACT_BITS >> h->lean);
     s->at_table = s->at_lines + (PATCH_LINES >> h->lean);
     s->image_regions = (h->old_size + PATCH_BEYOND + (1u << n) - 1) >> n;
@@ -249,7 +250,7 @@ uint32_t patch_layout(struct patch_state *s) {
 }
 
 // n flags start at a probability, in 65536ths, as if seen so often.
-#define START(p, seen) ((p) << 16 | (seen))
+#define START(p, seen) ((p) << 16 | (PATCH_FLAG_LIMIT - (seen)))
 
 static uint32_t *set(uint32_t *f, uint32_t n, uint32_t start) {
     for (; n; n--) {
@@ -271,10 +272,10 @@ void patch_model_init(struct patch_state *s) {
     set(f, F_START - F_HALF, START(16384u, 2));
     set(f + 8, 2, START(1024u, 3)); // a constant that was never renumbered
     set(set(s->flag + F_START, 3, START(49152u, 2)), 21, START(8192u, 2));
-    for (i = 0; i < s->at_half; i++) {
-        s->node[i] = 0x8000;
+    for (i = 0; i < PATCH_NODES; i++) {
+        s->node[i] = 0x8000 | PATCH_NODE_LIMIT;
     }
-    memset(s->node + s->at_half, 0, 2 * (s->at_table - s->at_half + s->regions));
+    memset(s->node + PATCH_NODES, 0, 2 * (s->at_table - PATCH_NODES + s->regions));
     memset(s->far, 0, sizeof s->far);
     memset(s->recent, 0, sizeof s->recent);
     s->old_from = 0u - OTA_PATCH_READ_BYTES;

@@ -18,6 +18,8 @@
 #define PATCH_LINES 128u
 #define PATCH_EXACT_BITS 7u
 #define PATCH_KEPT 2u // in an entry: the last word that points there stayed as it was
+#define PATCH_FLAG_LIMIT 100u // how often a probability is seen before it moves at a constant rate
+#define PATCH_NODE_LIMIT 15u
 #define PATCH_RUNS 6u
 #define PATCH_TRUSTS 5u
 
@@ -77,13 +79,13 @@ struct patch_state {
     uint32_t state_bytes;
     int32_t error;
     uint8_t stage, in_start, in_end, item_start, item_end;
+    uint8_t past_end; // zero bytes read behind the input's end
     uint8_t copying, phase, subs;
     uint8_t left, equal, told; // of a unit that was missed: bytes left, all equal so far, it is a site's
-    uint8_t last, before, old_last, plain, skew, history[9];
+    uint8_t last, before, old_last, plain, skew, far_next, history[9];
     uint8_t item[PATCH_STEP_OUT];
     struct patch_interval interval;
     struct ota_patch_info info;
-    uint32_t past_end;
     uint32_t run, new_pos, old_pos, old_from, gap, ends[3];
     uint32_t old_end; // of this copy: where the first of the two images ends
     uint32_t fill_at; // where to look next whether a region is unknown
@@ -91,8 +93,12 @@ struct patch_state {
         uint8_t *at; // where new bytes are put
         uint64_t room; // the same on every machine
     } out __attribute__((aligned(4)));
-    uint32_t image_regions, regions, far_next;
-    uint32_t at_half, at_exact, at_lines, at_table;
+    union {
+        const struct patch_arch *is;
+        uint64_t room;
+    } arch __attribute__((aligned(4)));
+    uint32_t image_regions, regions;
+    uint32_t at_exact, at_lines, at_table;
     uint8_t in[PATCH_IN_BYTES], old[OTA_PATCH_READ_BYTES];
     int32_t recent[PATCH_RECENT], far[PATCH_FAR];
     uint32_t flag[PATCH_FLAGS];
@@ -119,15 +125,11 @@ PATCH_INLINE void patch_copy4(uint8_t *to, const uint8_t *from) {
 extern const struct patch_arch patch_raw, patch_xtensa, patch_thumb, patch_arm, patch_x86_64;
 extern const struct patch_arch *const patch_archs[OTA_PATCH_ARCHS]; // NULL for one that this build does not have
 
-static inline const struct patch_arch *patch_arch(const struct patch_state *s) {
-    return patch_archs[s->info.arch];
-}
-
 // patch_model.c: the steps, and the state's layout
 uint32_t patch_layout(struct patch_state *s); // bytes of state that s->info asks for
 void patch_model_init(struct patch_state *s);
 int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t room); // at least one; makes at most room >= PATCH_STEP_OUT bytes at s->out
-void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n); // the first n of four bytes
+void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n); // the first n of the four bytes b
 void patch_end_copy(struct patch_state *s);
 
 // patch_sites.c: addresses that moved

@@ -30,7 +30,8 @@ void patch_skew(struct patch_state *s) {
     s->skew = (uint8_t)((s->old_pos ^ s->new_pos) & 3) | (s->info.arch == OTA_PATCH_RAW ? 2 : 0);
 }
 
-// A number of 16 bits that is known to have changed: at an even address, or behind an opcode of MicroPython that has one.
+// A number of 16 bits that is known to have changed: at an even address, or behind an opcode of MicroPython that has one. Most are
+// too large.
 PATCH_INLINE bool half_at(struct patch_state *s, const uint8_t *b, uint32_t aligned, uint32_t before) {
     return b[1] < PATCH_NUMBERS >> 8 && (!(aligned & 1) || before >> 4 == 1) && *patch_half(s, ota_get_le16(b)) & 3u;
 }
@@ -43,8 +44,7 @@ static bool known(struct patch_state *s, struct patch_site *site) {
 
 uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
     uint32_t at = s->info.base + s->old_pos, skew = s->skew, ahead = s->old_pos < s->old_end ? s->old_end - s->old_pos : 0;
-    bool told = s->left && s->told, any = ahead >= 4 && !told;
-    if (any && !((at | skew) & 3)) {
+    if (ahead >= 4 && !((at | skew) & 3)) {
         site->target = ota_get_le32(b);
         if (known(s, site)) {
             site->type = PATCH_WORD;
@@ -53,8 +53,8 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
             return 0;
         }
     }
-    uint32_t unit = patch_arch(s)->look(s, site, b, at), n = unit >> 4, i = 1;
-    if (any) {
+    uint32_t unit = s->arch.is->look(s, site, b, at), n = unit >> 4, i;
+    if (ahead >= 4) {
         if (site->type != PATCH_NO_SITE && (site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : known(s, site))) {
             return 0;
         }
@@ -69,8 +69,9 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
         return unit;
     }
     n = n < ahead ? n : ahead;
-    for (b++; i < n; i++, b++) {
+    for (i = 1; i < n; i++) {
         uint32_t aligned = ++at | skew;
+        b++;
         if (i + 4 <= ahead && ((!(aligned & 3) && patch_region(s, ota_get_le32(b)) >= 0) || half_at(s, b, aligned, b[-1]))) {
             break;
         }
@@ -88,7 +89,7 @@ bool patch_place(const struct patch_state *s, const struct patch_site *site, uin
         b[1] = (uint8_t)(target >> 8);
         return true;
     }
-    return patch_arch(s)->place(site, b, s->info.base + s->new_pos, target);
+    return s->arch.is->place(site, b, s->info.base + s->new_pos, target);
 }
 
 static bool place(const struct patch_state *s, const struct patch_guess *g, uint8_t *b, int32_t d) {

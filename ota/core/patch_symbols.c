@@ -2,50 +2,53 @@
 // SPDX-License-Identifier: MIT
 #include "patch_coder.h"
 
-#define FLAG_LIMIT 100u
-
 // Constants are whole words: a chip may have them in flash that is read by words alone.
 
-// 65536 / (n + 1.5), two in a word: the rate at which a probability seen n times moves.
+// 65536 / (n + 1.5): the rate at which a probability seen n times moves. Tables go by how often it is still to be seen.
 #define RATE(n) (131072u / (2 * (n) + 3))
-#define R2(n) (RATE((n) + 1) << 16 | RATE(n))
-#define R8(n) R2(n), R2((n) + 2), R2((n) + 4), R2((n) + 6)
-#define R32(n) R8(n), R8((n) + 8), R8((n) + 16), R8((n) + 24)
-static const uint32_t rates[] = {R32(0), R32(32), R32(64), R2(96), R2(98), R2(100)};
 
-// A node's, below what its count grows by.
-#define STEP(n) (1u << 16 | RATE(n))
-static const uint32_t node_steps[16] = {STEP(0), STEP(1), STEP(2), STEP(3), STEP(4), STEP(5), STEP(6), STEP(7),
-    STEP(8), STEP(9), STEP(10), STEP(11), STEP(12), STEP(13), STEP(14), RATE(15)};
+// A flag's, two in a word.
+#define F2(left) (RATE(PATCH_FLAG_LIMIT - 1 - (left)) << 16 | RATE(PATCH_FLAG_LIMIT - (left)))
+#define F10(left) F2(left), F2((left) + 2), F2((left) + 4), F2((left) + 6), F2((left) + 8)
+static const uint32_t flag_rates[PATCH_FLAG_LIMIT / 2] = {F10(0), F10(10), F10(20), F10(30), F10(40), F10(50), F10(60), F10(70), F10(80), F10(90)};
 
-static uint32_t rate(uint32_t n) {
-    return rates[n >> 1] >> (n & 1) * 16 & 0xffff;
-}
+// A node's.
+#define N4(left) RATE(PATCH_NODE_LIMIT - (left)), RATE(PATCH_NODE_LIMIT - 1 - (left)), RATE(PATCH_NODE_LIMIT - 2 - (left)), RATE(PATCH_NODE_LIMIT - 3 - (left))
+static const uint32_t node_rates[PATCH_NODE_LIMIT + 1] = {N4(0), N4(4), N4(8), N4(12)};
 
-// A flag: probability of a 1 in 22 bits above a count in 10. Long runs of zeros cost next to nothing.
+// A flag: probability of a 1 in 22 bits above a count in 10, down from PATCH_FLAG_LIMIT. Long runs of zeros cost next to nothing.
 int patch_flag(struct patch_state *s, uint32_t f, int want) {
     struct patch_interval c = s->interval;
-    uint32_t p = s->flag[f] >> 10, n = s->flag[f] & 1023, r = rate(n);
-    int bit = patch_narrow(s, &c, p < 64 ? 1 : p >> 6, want);
-    if (bit) {
-        p += ((0x3fffffu - p) >> 6) * r >> 10;
-    } else {
-        p -= (p >> 6) * r >> 10;
+    uint32_t *flag = s->flag + f, v = *flag, p = v >> 10, left = v & 1023, r = RATE(PATCH_FLAG_LIMIT);
+    if (left) {
+        r = flag_rates[left >> 1] >> (left & 1) * 16 & 0xffff;
+        v--;
     }
-    s->flag[f] = p << 10 | (n < FLAG_LIMIT ? n + 1 : n);
+    int bit = 0;
+    if (patch_narrow(s, &c, p < 64 ? 1 : p >> 6, want)) {
+        v += ((0x3fffffu - p) >> 6) * r & ~1023u;
+        bit = 1;
+    } else {
+        v -= (p >> 6) * r & ~1023u;
+    }
+    *flag = v;
     patch_renew(s, &c);
     s->interval = c;
     return bit;
 }
 
-// Nodes, each 12 bits of probability above a count in 4. A byte takes eight of them: this loop is what literals cost.
+// Nodes, each 12 bits of probability above a count in 4, down from PATCH_NODE_LIMIT. A byte takes eight of them: this loop is what literals cost.
 uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32_t want) {
     struct patch_interval c = s->interval;
     uint32_t i = 1, end = 1u << bits;
     (void)want;
     do {
         uint16_t *node = tree + i;
-        uint32_t v = *node, p = v & ~15u, step = node_steps[v & 15], r = step & 0xffff;
+        uint32_t v = *node, p = v & ~15u, r = RATE(PATCH_NODE_LIMIT);
+        if (v & 15) {
+            r = node_rates[v & 15];
+            v--;
+        }
         i <<= 1;
         if (patch_narrow(s, &c, p + 8, want >> --bits & 1)) {
             v += (0xfff0 - p) * r >> 16 & ~15u;
@@ -53,7 +56,7 @@ uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32
         } else {
             v -= p * r >> 16 & ~15u;
         }
-        *node = (uint16_t)(v + (step >> 16));
+        *node = (uint16_t)v;
         patch_renew(s, &c);
     } while (i < end);
     s->interval = c;

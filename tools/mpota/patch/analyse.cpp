@@ -185,9 +185,8 @@ Sites find_sites(const Bytes &image, const ota_patch_info &info) {
             size = site.size;
         }
         s->out.at = s->item; // nobody takes it
-        uint8_t b[4] = {};
-        memcpy(b, &image[i], size);
-        patch_emit(s, b, size);
+        memcpy(s->item, &image[i], size);
+        patch_emit(s, s->item, size);
         if (r.type[i] == PATCH_WORD) {
             s->phase = 0;
         }

@@ -108,7 +108,7 @@ uint32_t Encoder::target_of(const patch_site &old_site, const uint8_t *old) cons
     if (old_site.type == PATCH_WORD || old_site.type == PATCH_HALF) {
         return old_site.type == PATCH_WORD ? ota_get_le32(b) : ota_get_le16(b);
     }
-    ::patch_arch(state)->look(state, &site, b, state->info.base + at);
+    state->arch.is->look(state, &site, b, state->info.base + at);
     if (site.type != old_site.type || !patch_place(state, &old_site, placed, site.target) || memcmp(placed, b, site.size)) {
         return PATCH_NO_SHIFT;
     }
