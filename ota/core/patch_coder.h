@@ -25,8 +25,8 @@ int patch_code(struct patch_state *s, uint32_t p, int want);
 uint32_t patch_ask(struct patch_state *s, enum patch_question q, const void *p, uint32_t n);
 #define PATCH_WANT(x) (x)
 #else
-// Taken for functions, they would keep the interval in memory. One decision is these two; p / 65536 is the probability of a 1. Whoever makes several keeps the interval in registers, and
-// what follows from a bit goes between the two.
+// One decision is these two; p / 65536 is the probability of a 1. Whoever makes several keeps the interval in registers, where
+// functions could not leave it, and what follows from a bit goes between the two.
 PATCH_INLINE int patch_narrow_to(struct patch_interval *c, uint32_t p) {
     uint32_t bound = (c->range >> 16) * p;
     int bit = c->code < bound;

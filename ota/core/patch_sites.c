@@ -30,8 +30,7 @@ void patch_skew(struct patch_state *s) {
     s->skew = (uint8_t)((s->old_pos ^ s->new_pos) & 3) | (s->info.arch == OTA_PATCH_RAW ? 2 : 0);
 }
 
-// A number of 16 bits that is known to have changed: at an even address, or behind an opcode of MicroPython that has one. Most are
-// too large.
+// A number of 16 bits that is known to have changed: at an even address, or behind an opcode of MicroPython that has one.
 PATCH_INLINE bool half_at(struct patch_state *s, const uint8_t *b, uint32_t aligned, uint32_t before) {
     return b[1] < PATCH_NUMBERS >> 8 && (!(aligned & 1) || before >> 4 == 1) && *patch_half(s, ota_get_le16(b)) & 3u;
 }
