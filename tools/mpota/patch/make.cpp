@@ -78,6 +78,13 @@ void attempt_regions(const Job &job, const std::vector<Copy> &copies, Best &best
     }
 }
 
+// Words that point into a window may be worth less than to know of it.
+void attempt_fewer_windows(Job job, const std::vector<Copy> &copies, Best &best) {
+    while (!best.patch.empty() && job.info.windows--) {
+        attempt_region(job, copies, best.info.region_shift, best);
+    }
+}
+
 std::vector<Copy> choose_copies(Job job) {
     job.info.region_shift = 9;
     job.info.state_bytes = state_size(job.info);
@@ -120,6 +127,7 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     std::vector<Copy> copies = choose_copies(job);
     Best best;
     attempt_regions(job, copies, best);
+    attempt_fewer_windows(job, copies, best);
     if (!best.patch.empty() && copies.size() < polished_copies) {
         Job settled = job;
         settled.info = best.info;
