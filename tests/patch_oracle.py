@@ -329,7 +329,7 @@ class Decoder:
         self.arch = ARCHS[h.arch]
         self.coder = Coder(patch[h.at :])
         self.new_pos = self.old_pos = self.gap = self.copying = self.phase = self.run = self.subs = 0
-        self.left = self.equal = self.told = 0
+        self.left = self.equal = 0
         self.last = self.before = self.old_last = self.plain = 0
         self.ends, self.recent, self.far, self.far_next = [0] * 3, [0] * 8, [0] * 32, 0
         self.first_values()
@@ -389,7 +389,7 @@ class Decoder:
         self.before, self.last = self.last, b
         self.new.append(b)
         self.new_pos += 1
-        self.run = min(self.run + 1, 255)
+        self.run += 1
         self.phase = self.arch.advance(self, b)
 
     def decode(self):
@@ -437,9 +437,8 @@ class Decoder:
         if self.run > 8:
             self.fill(0)
         b = (self.old[self.old_pos : self.old_pos + 8] + bytes(8))[:8]
-        site = None if self.left and self.told else self.find(b)
+        site = None if self.left else self.find(b)
         if site:
-            self.left = 0
             return self.code_half(site, b[:4]) if site.kind >= HALF else self.code_site(site, b[:4])
         c = self.arch.classify(self, b)
         if self.left:
@@ -454,7 +453,7 @@ class Decoder:
         n = min(self.arch.unit(self, b), self.h.new_size - self.new_pos, self.h.old_size - self.old_pos)
         n = next((i for i in range(1, n) if self.inside_site(b, i)), max(n, 1))
         if self.flag(self.f_unit[16 * self.run_class() + c]):
-            self.left, self.equal, self.told = n, 1, 0
+            self.left, self.equal = n, 1
             return
         self.copied(b[0], b[0])
         if n > 1:
@@ -628,7 +627,7 @@ class Decoder:
             return self.end_copy()
         self.run = 0
         if k == 11:
-            self.left, self.equal, self.told = site.size, 1, 1
+            self.left, self.equal = site.size, 1
             return None
         if k < 10:
             d = self.candidate(site, d, k)
@@ -667,7 +666,7 @@ class Decoder:
         if trust:
             e[1] -= 1
         if self.flag(self.f_bytes[kind]):
-            self.left, self.equal, self.told = site.size, 0, 1
+            self.left, self.equal = site.size, 0
             return None
         self.run = 0
         new = site.target + self.number(self.half_shift)

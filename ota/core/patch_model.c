@@ -162,7 +162,6 @@ static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t class, 
     if (patch_flag(s, F_UNIT + run_class(s) * 16 + class, !patch_ask(s, PATCH_ASK_EQUAL, old, n))) {
         s->left = (uint8_t)n;
         s->equal = true;
-        s->told = false;
         return OTA_OK;
     }
     if (n == 1) {
@@ -215,20 +214,20 @@ static int copy_step(struct patch_state *s, const struct ota_patch_io *io) {
         s->fill_at = ((s->old_pos >> s->info.region_shift) + 1) << s->info.region_shift;
     }
     struct patch_site site;
-    uint32_t unit = s->left && s->told ? s->arch.is->look(s, &site, old, 0) : patch_look(s, &site, old);
+    uint32_t unit = s->left ? s->arch.is->look(s, &site, old, 0) : patch_look(s, &site, old);
     if (!unit) {
-        s->left = 0;
         return patch_code_site(s, &site, old);
     }
     return s->left ? byte_step(s, old[0], unit & 15) : unit_step(s, old, unit & 15, unit >> 4);
 }
 
 int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t room) {
-    const uint8_t *last = s->out.at + (room - PATCH_STEP_OUT);
+    uint32_t n = at_most(room, s->info.new_size - s->new_pos);
+    const uint8_t *last = s->out.at + (n < PATCH_STEP_OUT ? 0 : n - PATCH_STEP_OUT);
     int r;
     do {
         r = s->copying ? copy_step(s, io) : gap_step(s);
-    } while (!r && s->out.at <= last && s->in_end - s->in_start >= (int)PATCH_STEP_BYTES && s->new_pos < s->info.new_size);
+    } while (!r && s->out.at <= last && s->in_end - s->in_start >= (int)PATCH_STEP_BYTES);
     return r;
 }
 

@@ -81,7 +81,7 @@ struct patch_state {
     uint8_t stage, in_start, in_end, item_start, item_end;
     uint8_t past_end; // zero bytes read behind the input's end
     uint8_t copying, phase, subs;
-    uint8_t left, equal, told; // of a unit that was missed: bytes left, all equal so far, it is a site's
+    uint8_t left, equal; // of a unit or site that was missed: bytes left, all equal so far
     uint8_t last, before, old_last, plain, skew, far_next, history[9];
     uint8_t item[PATCH_STEP_OUT];
     struct patch_interval interval;

@@ -19,7 +19,6 @@ static int site_done(struct patch_state *s, const struct patch_site *site, const
 static int by_bytes(struct patch_state *s, const struct patch_site *site, bool differ) {
     s->left = site->size;
     s->equal = differ;
-    s->told = true;
     return OTA_OK;
 }
 
@@ -63,9 +62,6 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
             site->target = ota_get_le16(b);
             return 0;
         }
-    }
-    if (s->left) {
-        return unit;
     }
     n = n < ahead ? n : ahead;
     for (i = 1; i < n; i++) {

@@ -67,28 +67,32 @@ int patch_node(struct patch_state *s, uint16_t *node, int want) {
     return (int)patch_tree(s, node - 1, 1, (uint32_t)want);
 }
 
-// A bit of which nothing is known.
-static uint32_t even_bit(struct patch_state *s, int want) {
+// Bits of which nothing is known, below those of v.
+static uint32_t even_bits(struct patch_state *s, uint32_t v, uint32_t n, uint32_t want) {
     struct patch_interval c = s->interval;
-    int bit = patch_narrow(s, &c, 32768, want);
-    patch_renew(s, &c);
+    while (n--) {
+        v <<= 1;
+        if (patch_narrow(s, &c, 32768, want >> n & 1)) {
+            v++;
+        }
+        patch_renew(s, &c);
+    }
     s->interval = c;
-    return (uint32_t)bit;
+    return v;
 }
 
 // A signed number, small ones cheap: the length of its magnitude plus one, then the bits below the top one.
 int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want) {
-    uint32_t at = N_NUMBER + (uint32_t)model * 48, n = 0, v = 1;
-    uint32_t w = (want < 0 ? ~((uint32_t)want << 1) : (uint32_t)want << 1) + 1;
+    uint16_t *length = s->node + N_NUMBER + (uint32_t)model * 48;
+    uint32_t n = 0, v = 1, w = (want < 0 ? ~((uint32_t)want << 1) : (uint32_t)want << 1) + 1;
     while (PATCH_WANT(n < 31 && w >> n >> 1)) {
         n++;
     }
-    n = patch_tree(s, s->node + at, 5, n);
-    for (uint32_t b = n; b--;) {
-        bool top = b + 1 == n && n < 16;
-        int want_bit = w >> b & 1;
-        v = v << 1 | (top ? (uint32_t)patch_node(s, s->node + at + 32 + n, want_bit) : even_bit(s, want_bit));
+    n = patch_tree(s, length, 5, n);
+    if (n && n < 16) {
+        uint16_t *top = length + 32 + n--;
+        v = 2 | (uint32_t)patch_node(s, top, w >> n & 1);
     }
-    v--;
+    v = even_bits(s, v, n, w) - 1;
     return (int32_t)(v & 1 ? ~(v >> 1) : v >> 1);
 }
