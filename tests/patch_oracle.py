@@ -310,7 +310,7 @@ class Raw:
 
     @staticmethod
     def unit(d, b):
-        return 1
+        return 4
 
     @staticmethod
     def find(d, b, source):
@@ -329,7 +329,8 @@ class Decoder:
         self.arch = ARCHS[h.arch]
         self.coder = Coder(patch[h.at :])
         self.new_pos = self.old_pos = self.gap = self.copying = self.phase = self.run = self.subs = 0
-        self.left = self.equal = 0
+        self.left = self.equal = self.verbatim = 0
+        self.switched = None
         self.last = self.before = self.old_last = self.plain = 0
         self.ends, self.recent, self.far, self.far_next = [0] * 3, [0] * 8, [0] * 32, 0
         self.first_values()
@@ -342,7 +343,7 @@ class Decoder:
         self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 15, 18))
         self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
         self.inside, self.literal, self.sub = nodes(96), nodes(256), nodes(256)
-        self.kind, self.reach, self.copy_recent = nodes(8), nodes(16), nodes(8)
+        self.kind, self.reach, self.copy_recent = nodes(16), nodes(16), nodes(8)
         self.recents = [nodes(16) for _ in range(3)]
         self.offset, self.back, self.shift, self.half_shift = (Number() for _ in range(4))
         self.history = [0] * 9
@@ -399,16 +400,25 @@ class Decoder:
             elif self.flag(self.f_start[3 * min(self.gap, 7) + self.phase]):
                 self.start()
             else:
-                self.out(self.tree(self.literal, 8))
-                self.gap += 1
+                for _ in range(min(4, self.h.new_size - self.new_pos) if self.gap >= 32 else 1):
+                    self.out(self.new_byte(self.literal, 0))
+                    self.gap += 1
         if self.coder.at < len(self.coder.body):
             raise Refused("long")
         return bytes(self.new)
 
+    def new_byte(self, tree, base):
+        return self.coder.next() if self.verbatim else base + self.tree(tree, 8) & 255
+
     def start(self):
         here = self.old_pos
         same = here + self.gap
-        kind = self.tree(self.kind, 3)
+        kind = self.tree(self.kind, 4)
+        if kind == 8:
+            if self.switched == self.new_pos:
+                raise Refused("switch")
+            self.verbatim, self.switched = not self.verbatim, self.new_pos
+            return
         if kind == 0:
             self.old_pos = same
         elif kind == 2:
@@ -418,10 +428,10 @@ class Decoder:
             self.old_pos = self.new_pos - self.recent[self.tree(self.copy_recent, 3)]
         elif kind == 4:
             self.old_pos = same + self.number(self.offset)
-        elif kind > 4:
+        elif 4 < kind < 8:
             self.old_pos = self.ends[kind - 5] + self.number(self.back)
         self.old_pos &= M32
-        if self.old_pos >= self.h.old_size:
+        if kind > 8 or self.old_pos >= self.h.old_size:
             raise Refused("copy")
         self.ends = [here, *self.ends[:2]]
         self.copying, self.run, self.subs, self.plain = 1, 0, 0, 0
@@ -472,7 +482,7 @@ class Decoder:
         self.left -= 1
         self.equal = 0
         self.subs = min(self.subs + 1, 255)
-        self.copied(o, o + self.tree(self.sub, 8) & 255)
+        self.copied(o, self.new_byte(self.sub, o))
         self.run = 0
 
     def copied(self, o, new):

@@ -105,3 +105,9 @@ def edited(old, edits):
         at = position % (len(new) + 1)
         new[at : at + removed] = put
     return bytes(new)
+
+
+def words(rng, n):
+    """n words of text, as far as a coder of bytes can tell."""
+    known = ["".join(rng.choices("etaoinsrhdlucmfywgpbvk", k=rng.randrange(2, 9))) for _ in range(400)]
+    return " ".join(rng.choices(known, k=n)).encode()

@@ -5,7 +5,7 @@
 static uint32_t look(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
     (void)s, (void)from;
     site->type = PATCH_NO_SITE;
-    return 1 << 4 | b[0] >> 4;
+    return 4 << 4 | b[0] >> 4;
 }
 
 static uint32_t advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {

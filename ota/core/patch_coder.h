@@ -8,8 +8,10 @@
 // Questions to the encoder, which compiles these same files with a coder of its own. The decoder never looks at the answers.
 enum patch_question {
     PATCH_ASK_EQUAL, // are the next n new bytes those at p, and n of them in this copy?
-    PATCH_ASK_BYTE,  // the next new byte
-    PATCH_ASK_START, // does a copy start here?
+    PATCH_ASK_SITE,  // the same, first of a site
+    PATCH_ASK_BYTE,  // the new byte n bytes on
+    PATCH_ASK_START, // does a copy start here, or a switch stand?
+    PATCH_ASK_SWITCH, // are new bytes from here on verbatim if they were not, or the other way round?
     PATCH_ASK_OLD,   // the old offset it starts at
     PATCH_ASK_REACH, // its rough length
     PATCH_ASK_END,   // does the copy end here?
@@ -22,6 +24,7 @@ enum patch_question {
 int patch_code(struct patch_state *s, uint32_t p, int want);
 #define patch_narrow(s, c, p, want) ((void)(c), patch_code(s, p, want))
 #define patch_renew(s, c) ((void)(c))
+uint32_t patch_byte(struct patch_state *s, uint32_t want);
 uint32_t patch_ask(struct patch_state *s, enum patch_question q, const void *p, uint32_t n);
 #define PATCH_WANT(x) (x)
 #else
@@ -59,7 +62,8 @@ PATCH_INLINE void patch_renew(struct patch_state *s, struct patch_interval *c) {
 }
 
 #define patch_narrow(s, c, p, want) ((void)(want), patch_narrow_to(c, p))
-#define patch_ask(s, q, p, n) ((void)(s), (void)(p), 0u)
+#define patch_byte(s, want) ((void)(want), patch_next(s))
+#define patch_ask(s, q, p, n) ((void)(s), (void)(p), (void)(n), 0u)
 #define PATCH_WANT(x) (1 ? 0u : (x)) // not evaluated
 #endif
 

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "patch_coder.h"
 
-// From FAR on: an explicit distance from where this copy ended, or one of the three before.
-enum kind { KIND_SAME, KIND_INSERT, KIND_TABLE, KIND_RECENT, KIND_FAR };
+// From FAR on: an explicit distance from where this copy ended, or one of the three before. SWITCH starts no copy: new bytes are
+// verbatim from here on, or no longer so.
+enum kind { KIND_SAME, KIND_INSERT, KIND_TABLE, KIND_RECENT, KIND_FAR, KIND_SWITCH = KIND_FAR + 4 };
 
 static uint32_t at_most(uint32_t v, uint32_t limit) {
     return v < limit ? v : limit;
@@ -53,9 +54,19 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
     return s->old + at;
 }
 
-static int literal(struct patch_state *s) {
-    emit_byte(s, patch_tree(s, s->node + N_LITERAL, 8, patch_ask(s, PATCH_ASK_BYTE, NULL, 0)));
-    s->gap++;
+// The new byte i bytes on, by a tree of how it differs from an old one; or verbatim, which costs bits and saves time.
+static uint32_t new_byte(struct patch_state *s, uint16_t *tree, uint32_t from, uint32_t i) {
+    uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, i);
+    return s->verbatim ? patch_byte(s, want) : (from + patch_tree(s, tree, 8, (want - from) & 255)) & 255;
+}
+
+static int literals(struct patch_state *s) {
+    uint32_t n = s->gap < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT);
+    for (uint32_t i = 0; i < n; i++) {
+        s->out.at[i] = (uint8_t)new_byte(s, s->node + N_LITERAL, 0, i);
+    }
+    s->gap += n;
+    patch_emit(s, s->out.at, n);
     return OTA_OK;
 }
 
@@ -98,9 +109,7 @@ static uint32_t choose(const struct patch_state *s, uint32_t want, uint32_t *k) 
     return KIND_FAR + best;
 }
 
-static uint32_t start_place(struct patch_state *s) {
-    uint32_t want = patch_ask(s, PATCH_ASK_OLD, NULL, 0), k = 0;
-    uint32_t kind = patch_tree(s, s->node + N_KIND, 3, PATCH_WANT(choose(s, want, &k)));
+static uint32_t start_place(struct patch_state *s, uint32_t kind, uint32_t want, uint32_t k) {
     if (kind < KIND_RECENT) {
         return expected(s, kind);
     }
@@ -113,7 +122,15 @@ static uint32_t start_place(struct patch_state *s) {
 }
 
 static int start(struct patch_state *s) {
-    uint32_t pos = start_place(s);
+    uint32_t other = patch_ask(s, PATCH_ASK_SWITCH, NULL, 0), want = other ? 0 : patch_ask(s, PATCH_ASK_OLD, NULL, 0), k = 0;
+    uint32_t kind = patch_tree(s, s->node + N_KIND, 4, PATCH_WANT(other ? KIND_SWITCH : choose(s, want, &k)));
+    if (kind >= KIND_SWITCH) {
+        bool progress = s->switched != s->new_pos + 1;
+        s->switched = s->new_pos + 1;
+        s->verbatim ^= 1;
+        return kind == KIND_SWITCH && progress ? OTA_OK : OTA_E_PATCH_DATA;
+    }
+    uint32_t pos = start_place(s, kind, want, k);
     if (pos >= s->info.old_size) {
         return OTA_E_PATCH_DATA;
     }
@@ -136,7 +153,7 @@ static int start(struct patch_state *s) {
 
 static int gap_step(struct patch_state *s) {
     uint32_t f = F_START + at_most(s->gap, 7) * 3 + s->phase;
-    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literal(s);
+    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literals(s);
 }
 
 // ---- inside a copy
@@ -197,8 +214,7 @@ static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
     s->left--;
     s->equal = false;
     s->subs = (uint8_t)at_most(s->subs + 1u, 255);
-    uint32_t d = patch_tree(s, s->node + N_SUB, 8, (patch_ask(s, PATCH_ASK_BYTE, NULL, 0) - old) & 255);
-    copied(s, old, (old + d) & 255);
+    copied(s, old, new_byte(s, s->node + N_SUB, old, 0));
     s->run = 0;
     return OTA_OK;
 }

@@ -5,9 +5,10 @@
 
 #include "patch.h"
 
-#define PATCH_IN_BYTES 120u // holds a header; a step takes at most PATCH_STEP_BYTES
-#define PATCH_STEP_BYTES 40u
+#define PATCH_IN_BYTES 120u // holds a header
+#define PATCH_STEP_BYTES 40u // of input a step takes at most: a flag has up to 16 bits, a node 8, four literals 32 nodes
 #define PATCH_STEP_OUT 4u // a step makes at most so many bytes
+#define PATCH_LONG_GAP 32u // literals from here on share a flag, PATCH_STEP_OUT of them
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
 #define PATCH_RECENT 8u
 #define PATCH_FAR 32u
@@ -42,7 +43,7 @@ enum {
 };
 enum {
     N_KIND,
-    N_REACH = N_KIND + 8,
+    N_REACH = N_KIND + 16,
     N_RECENT = N_REACH + 16, // one tree for each type of site, one for copies
     N_NUMBER = N_RECENT + 4 * 16,
     N_IN = N_NUMBER + 4 * 48,
@@ -82,11 +83,12 @@ struct patch_state {
     uint8_t past_end; // zero bytes read behind the input's end
     uint8_t copying, phase, subs;
     uint8_t left, equal; // of a unit or site that was missed: bytes left, all equal so far
-    uint8_t last, before, old_last, plain, skew, far_next, history[9];
+    uint8_t last, before, old_last, plain, skew, far_next, verbatim, history[9];
     uint8_t item[PATCH_STEP_OUT];
     struct patch_interval interval;
     struct ota_patch_info info;
     uint32_t run, new_pos, old_pos, old_from, gap, ends[3];
+    uint32_t switched; // where the last switch was, plus 1
     uint32_t old_end; // of this copy: where the first of the two images ends
     uint32_t fill_at; // where to look next whether a region is unknown
     union {

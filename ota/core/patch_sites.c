@@ -107,7 +107,7 @@ static int half_site(struct patch_state *s, const struct patch_guess *g) {
     uint32_t trust = *e & 3u, kind = site->type == PATCH_CONSTANT ? 1 : s->last >> 4 == 1 ? 2 : 0;
     uint8_t b[4];
     place(s, g, b, trust ? (int8_t)(*e >> 8) : 0);
-    int want = !patch_ask(s, PATCH_ASK_EQUAL, b, site->size);
+    int want = !patch_ask(s, PATCH_ASK_SITE, b, site->size);
     if (!missed(s, 6 + kind, F_HALF + (kind * 4 + trust) * 2, want)) {
         if (trust && trust < 3) {
             ++*e;
@@ -207,7 +207,7 @@ int patch_code_site(struct patch_state *s, const struct patch_site *site, const 
     bool kept = word && !same && g.trust != 4 && (*g.entry & PATCH_KEPT || (small && !(site->target & 1)));
     const uint8_t *first = kept ? old : moved, *second = kept ? moved : old;
     uint32_t group = word ? small * 2u + kept : 3u + site->type;
-    int want = !patch_ask(s, PATCH_ASK_EQUAL, first, site->size);
+    int want = !patch_ask(s, PATCH_ASK_SITE, first, site->size);
     if (!missed(s, group, F_SITE + ((group * PATCH_TRUSTS + g.trust) * 2 + same) * 2, want)) {
         if (placed && !kept && g.trust != 2 && g.trust != 4) {
             patch_learn(s, &g, g.d);

@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import patch_board
 import patch_oracle
 from mpota import patch
-from patch_pairs import edited, linked_pair
+from patch_pairs import edited, linked_pair, words
 
 VECTORS = ROOT / "tests" / "vectors" / "patch-1"
 ARCHS = patch.ARCHS
@@ -287,14 +287,52 @@ class Contrary:
 
     def __init__(self, seed):
         self.random, self.low, self.range, self.size = random.Random(seed), 0, 0xFFFFFFFF, 4
+        self.verbatim = []  # (how many of the coder's bytes come before, byte)
+        self.forced = None
+        self.at, self.body = 0, b""
 
     def decide(self, p):
         bit = int(p < 32768) if p != 32768 and self.random.random() < 0.9 else self.random.getrandbits(1)
+        bit = bit if self.forced is None else self.forced
         bound = (self.range >> 16) * p
         self.low, self.range = (self.low, bound) if bit else (self.low + bound, self.range - bound)
         while self.range < 1 << 24:
             self.range, self.low, self.size = self.range << 8, self.low << 8, self.size + 1
         return bit
+
+    def next(self):
+        self.verbatim.append((self.size, self.random.randrange(256)))
+        return self.verbatim[-1][1]
+
+    def stream(self):
+        coded, stream, done = self.low.to_bytes(self.size, "big"), bytearray(), 0
+        for at, byte in self.verbatim:
+            stream += coded[done:at] + bytes([byte])
+            done = at
+        return bytes(stream) + coded[done:]
+
+
+class InGap(patch_oracle.Decoder):
+    """Writes a patch that starts these kinds of copies at once, then none."""
+
+    kinds = ()
+
+    def flag(self, f):
+        self.coder.forced = int(bool(self.kinds)) if any(f is start for start in self.f_start) else None
+        bit = super().flag(f)
+        self.coder.forced = None
+        return bit
+
+    def tree(self, t, bits):
+        if t is not self.kind:
+            return super().tree(t, bits)
+        kind, *self.kinds = self.kinds
+        i = 1
+        for k in reversed(range(bits)):
+            self.coder.forced = kind >> k & 1
+            i = 2 * i + self.node(t[i])
+        self.coder.forced = None
+        return kind
 
 
 def made(old, pieces):
@@ -309,16 +347,40 @@ def made(old, pieces):
     return b"".join(out)
 
 
-def test_unlikely_streams_decode_alike_however_they_are_fed():
+@pytest.mark.parametrize("kind", [patch_oracle.Decoder, InGap])
+def test_unlikely_streams_decode_alike_however_they_are_fed(kind):
     old = random.Random(1).randbytes(1 << 20)
     bare = patch.make(old, old[:4096], arch="raw")
     for seed in range(60):
-        oracle = patch_oracle.Decoder(old, bare)
+        oracle = kind(old, bare)
         oracle.coder = Contrary(seed)
-        with pytest.raises(patch_oracle.Refused):
-            oracle.decode()
-        data = bare[: oracle.h.at] + oracle.coder.low.to_bytes(oracle.coder.size, "big")
-        assert made(old, [data]) == made(old, [data[i : i + 1] for i in range(len(data))]) == bytes(oracle.new[:-1]), seed
+        expected = None
+        with contextlib.suppress(patch_oracle.Refused):
+            expected = oracle.decode()
+        expected = bytes(oracle.new[:-1]) if expected is None else expected
+        data = bare[: oracle.h.at] + oracle.coder.stream()
+        assert made(old, [data]) == made(old, [data[i : i + 1] for i in range(len(data))]) == expected, seed
+
+
+@pytest.mark.parametrize(("kinds", "good"), [((8,), True), ((8, 8), False), ((9,), False), ((15,), False)])
+def test_a_switch_stands_alone(kinds, good):
+    old = random.Random(1).randbytes(4096)
+    bare = patch.make(old, old, arch="raw")
+    oracle = InGap(old, bare)
+    oracle.coder, oracle.kinds = Contrary(1), kinds
+    with contextlib.nullcontext() if good else pytest.raises(patch_oracle.Refused):
+        oracle.decode()
+    data = bare[: oracle.h.at] + oracle.coder.stream()
+    refused(old, data, 1005 if good else 1074)  # the hash is not that of what was made up
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_images_of_new_bytes_alone_round_trip(arch):
+    rng = random.Random(arch)
+    old, new = rng.randbytes(3000), words(rng, 1500) + rng.randbytes(5000)
+    oracle = patch_oracle.Decoder(old, round_trip(old, new, arch))
+    oracle.decode()
+    assert oracle.switched is not None  # new bytes were verbatim somewhere
 
 
 # ---- vectors

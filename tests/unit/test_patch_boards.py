@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import patch_board
 import patch_oracle
 from mpota import patch
-from patch_pairs import corpus_pairs, edited, linked_pair
+from patch_pairs import corpus_pairs, edited, linked_pair, words
 
 ARCHS, STATES = patch.ARCHS, (16384, 8192, 6144, 4096)
 SMALL, DAMAGED = 1000, 400
@@ -93,6 +93,33 @@ def test_boards_refuse_what_this_computer_refuses(board):
     for i, ((code, put_out), (board_code, board_put_out)) in enumerate(zip(here, there, strict=True)):
         assert board_code == code, i
         assert board_put_out[: len(put_out)] == put_out, i
+
+
+# ---- time
+
+ALLOWED = 1_050_000  # instructions; what is promised, and what compilers differ by
+
+
+def scattered(rng, old):
+    new = bytearray(old)
+    for i in range(0, len(new), 6):
+        new[i] = rng.randrange(256)
+    return bytes(new)
+
+
+@pytest.mark.parametrize("machine", patch_board.MACHINES)
+def test_no_sector_takes_too_long(machine, tmp_path):
+    if patch_board.missing(machine):
+        pytest.skip(f"{patch_board.missing(machine)} is not installed")
+    elf = patch_board.build(machine, tmp_path)
+    rng = random.Random(8)
+    old = linked_pair(9, "xtensa", 1500)[0]
+    for name, new in {"text": words(rng, 6000), "random": rng.randbytes(20000), "scattered": scattered(rng, old), "same": old}.items():
+        for arch in ("xtensa", "raw"):
+            data = patch.make(old, new, arch)
+            result, got, instructions, _ = patch_board.run(machine, elf, old, data)
+            assert (result, got) == (0, new)
+            assert max(instructions) <= ALLOWED, (name, arch, instructions)
 
 
 # ---- the corpus

@@ -1,4 +1,5 @@
-// Keeps the time that decoding a sector takes within bounds: where it would take longer, new bytes are put into the patch verbatim.
+// Keeps the time that decoding a sector takes within bounds: where it would take longer, new bytes go into the patch verbatim, and
+// copies that mostly miss give way to new bytes.
 // SPDX-License-Identifier: MIT
 #include "encoder.h"
 
@@ -7,63 +8,91 @@
 namespace {
 
 const uint32_t sector_size = 4096;
-const double budget = 960000; // instructions of an LX106 for a sector; what is promised is 1,000,000
-const int rounds = 5;
+const double budget = 960000; // instructions of an LX106 for a sector by the estimate, so that it stays below a million
+const int rounds = 6;
 
-// What a verbatim byte costs, and a switch.
-const double byte_bits = 8, byte_work = 20, tree_work = 8 * 27 + 22;
-const double switch_bits = 9, switch_work = 250;
+// How the bytes of a stretch are made: as without a budget; with verbatim literals and substitutions; as verbatim literals alone.
+enum { as_is, verbatim, literals, ways };
 
-// The cheapest way through a sector with a price for an instruction in bits, in two states: new bytes by their trees, or verbatim.
+struct Price {
+    double bits, work;
+};
+
+const Price byte_by_tree = {0, 8 * 33}, verbatim_byte = {8, 44}, verbatim_literal = {8.1, 66};
+const Price switched = {9, 250}, copy_left = {10, 500}, copy_resumed = {8, 700}, free_of_charge = {0, 0};
+
+Price operator+(const Price &a, const Price &b) {
+    return {a.bits + b.bits, a.work + b.work};
+}
+
+// The cheapest way through one sector if an instruction costs so many bits.
 class Sector {
   public:
-    Sector(const Costs &c, const std::vector<uint8_t> &inside_copy, uint32_t first, uint32_t end)
-        : costs(c), inside(inside_copy), from(first), to(end), came((end - first) * 2) {}
+    Sector(const Costs &c, const std::vector<uint8_t> &inside_copy, const std::vector<uint8_t> &in_copy, uint32_t first, uint32_t end)
+        : costs(c), inside(inside_copy), covered(in_copy), from(first), to(end), came((end - first) * ways) {}
 
-    // The fewest bits with at most this work saved: marks[i] becomes whether byte i is verbatim.
-    void mark(double least, std::vector<uint8_t> &marks) {
+    // The fewest bits with at most this work. way[i] becomes how byte i is made.
+    void choose(double most, std::vector<uint8_t> &way) {
         double low = 0, high = 1;
         for (int i = 0; i < 20; i++) {
             double price = (low + high) / 2;
-            (choose(price, marks) < least ? low : high) = price;
+            (choose_at(price, way) > most ? low : high) = price;
         }
-        choose(high, marks);
+        choose_at(high, way);
     }
 
   private:
-    struct Way {
-        double bits, saved;
-    };
+    // From one way to another before byte i.
+    Price change(uint32_t i, uint8_t before, uint8_t after) const {
+        Price p = (before == as_is) != (after == as_is) ? switched : free_of_charge;
+        if (before == after || !inside[i]) {
+            return p;
+        }
+        return p + (after == literals ? copy_left : before == literals ? copy_resumed : copy_left + copy_resumed);
+    }
 
-    // Instructions saved.
-    double choose(double price, std::vector<uint8_t> &marks) {
-        Way best[2] = {{0, 0}, {1e9, 0}};
-        auto total = [price](const Way &w) { return w.bits - price * w.saved; };
-        auto switched = [](const Way &w) { return Way{w.bits + switch_bits, w.saved - switch_work}; };
+    Price of(uint32_t i, uint8_t way) const {
+        Price now = {costs.bits[i], costs.work[i]};
+        if (way == literals && covered[i]) {
+            return verbatim_literal + Price{now.bits, 0}; // a miss teaches: its bits are saved again later
+        }
+        bool made_new = way != as_is && costs.bytes[i] > 0;
+        return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -byte_by_tree.work} : now;
+    }
+
+    double choose_at(double price, std::vector<uint8_t> &way) {
+        const Price never = {1e9, 0};
+        auto total = [price](const Price &p) { return p.bits + price * p.work; };
+        Price best[ways] = {free_of_charge, never, never};
         for (uint32_t i = from; i < to; i++) {
-            Way was[2] = {best[0], best[1]};
-            for (uint32_t k = 0; k < 2; k++) {
-                Way other = switched(was[1 - k]);
-                bool better = !inside[i] && total(other) < total(was[k]);
-                came[(i - from) * 2 + k] = better ? 1 - k : k;
-                best[k] = better ? other : was[k];
-            }
-            if (costs.bytes[i] > 0) {
-                best[1].bits += byte_bits - costs.bytes[i];
-                best[1].saved += tree_work - byte_work;
+            Price was[ways] = {best[0], best[1], best[2]};
+            for (uint8_t k = 0; k < ways; k++) {
+                uint8_t &source = came[(i - from) * ways + k];
+                source = k;
+                for (uint8_t j = 0; j < ways; j++) {
+                    if (total(was[j] + change(i, j, k)) < total(was[source] + change(i, source, k))) {
+                        source = j;
+                    }
+                }
+                best[k] = was[source] + change(i, source, k) + of(i, k);
             }
         }
-        uint8_t state = total(switched(best[1])) < total(best[0]);
-        double saved = state ? best[1].saved - switch_work : best[0].saved;
+        uint8_t last = as_is;
+        for (uint8_t k = 0; k < ways; k++) {
+            if (total(best[k] + (k ? switched : free_of_charge)) < total(best[last] + (last ? switched : free_of_charge))) {
+                last = k;
+            }
+        }
+        double work = best[last].work;
         for (uint32_t i = to; i-- > from;) {
-            marks[i] = state;
-            state = came[(i - from) * 2 + state];
+            way[i] = last;
+            last = came[(i - from) * ways + last];
         }
-        return saved;
+        return work;
     }
 
     const Costs &costs;
-    const std::vector<uint8_t> &inside;
+    const std::vector<uint8_t> &inside, &covered;
     uint32_t from, to;
     std::vector<uint8_t> came;
 };
@@ -76,41 +105,62 @@ double work_of(const Costs &costs, uint32_t from, uint32_t to) {
     return sum;
 }
 
+// The plan without the copies that give way, and with the switches.
+Plan follow(const std::vector<Copy> &copies, const std::vector<uint8_t> &way) {
+    Plan r;
+    for (uint32_t at = 0; at < way.size(); at++) {
+        if ((way[at] == as_is) != (!at || way[at - 1] == as_is)) {
+            r.switches.push_back(at);
+        }
+    }
+    for (const Copy &c : copies) {
+        for (uint32_t at = c.to, end; at < c.to + c.size; at = end) {
+            for (end = at + 1; end < c.to + c.size && (way[end] == literals) == (way[at] == literals);) {
+                end++;
+            }
+            if (way[at] != literals) {
+                r.copies.push_back({at, c.from + (at - c.to), end - at});
+            }
+        }
+    }
+    return r;
+}
+
 } // namespace
 
-std::vector<uint32_t> switches_for_time(const Job &job, const std::vector<Copy> &copies) {
+Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
     uint32_t n = (uint32_t)job.new_image.size(), sectors = (n + sector_size - 1) / sector_size;
     auto end_of = [n](uint32_t sector) { return std::min(n, (sector + 1) * sector_size); };
-    std::vector<uint8_t> inside(n), marks(n);
+    std::vector<uint8_t> inside(n), covered(n), way(n);
     for (const Copy &c : copies) {
         std::fill(inside.begin() + c.to + 1, inside.begin() + c.to + c.size, 1);
+        std::fill(covered.begin() + c.to, covered.begin() + c.to + c.size, 1);
     }
-    Costs costs, now;
-    std::vector<uint32_t> r;
-    encode(job, copies, r, &costs);
-    now = costs;
-    std::vector<double> saved(sectors);
-    // What one sector codes otherwise changes what the others cost: a sector that is still above has to save more.
-    for (int i = 0; i < rounds; i++) {
+    Plan plan = {copies, {}};
+    Costs alone, now;
+    encode(job, plan, &alone);
+    now = alone;
+    std::vector<double> most(sectors);
+    for (uint32_t k = 0; k < sectors; k++) {
+        most[k] = work_of(alone, k * sector_size, end_of(k));
+    }
+    // What one sector codes otherwise changes what the others cost: one that is still above gets less. x86-64 is for computers,
+    // which need no budget.
+    for (int i = 0; i < rounds && job.info.arch != OTA_PATCH_X86_64; i++) {
         bool fits = true;
         for (uint32_t k = 0; k < sectors; k++) {
             double over = work_of(now, k * sector_size, end_of(k)) - budget;
             if (over > 0) {
                 fits = false;
-                saved[k] += over;
-                Sector(costs, inside, k * sector_size, end_of(k)).mark(saved[k], marks);
+                most[k] -= over;
+                Sector(alone, inside, covered, k * sector_size, end_of(k)).choose(most[k], way);
             }
         }
         if (fits) {
             break;
         }
-        r.clear();
-        for (uint32_t at = 0; at < n; at++) {
-            if (marks[at] != (at ? marks[at - 1] : 0)) {
-                r.push_back(at);
-            }
-        }
-        encode(job, copies, r, &now);
+        plan = follow(copies, way);
+        encode(job, plan, &now);
     }
-    return r;
+    return plan;
 }

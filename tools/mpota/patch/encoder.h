@@ -73,13 +73,30 @@ class Chooser {
     bool learned = false;
 };
 
+// What a patch costs, by the new byte that is made or begun.
+struct Costs {
+    std::vector<float> bits;
+    std::vector<float> bytes;       // of them, those of literals and substituted bytes
+    std::vector<float> substituted; // and those of the latter alone
+    std::vector<float> work;        // instructions of an LX106
+    double all_bits = 0;
+};
+
+// What an encoder is to say. New bytes are verbatim from every other switch on.
+struct Plan {
+    std::vector<Copy> copies;
+    std::vector<uint32_t> switches;
+};
+
 // emit.cpp: the state that a decoder needs, in whole units of the header's field
 uint32_t state_size(const ota_patch_info &info);
 
-// Codes the new image as these copies and literals. `cost` gets the bits of each substituted byte, `bits` those of all.
-Bytes encode(const Job &job, const std::vector<Copy> &copies, std::vector<float> *cost, double *bits = nullptr);
+Bytes encode(const Job &job, const Plan &plan, Costs *costs = nullptr);
 
 // polish.cpp
 std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint32_t tries);
+
+// budget.cpp: the copies as far as no sector takes the decoder too long
+Plan within_budget(const Job &job, const std::vector<Copy> &copies);
 
 #endif

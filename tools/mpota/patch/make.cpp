@@ -37,13 +37,19 @@ Bytes header(const ota_patch_info &h) {
 struct Best {
     Bytes patch;
     ota_patch_info info;
+    std::vector<Copy> copies;
 };
 
-void attempt(const Job &job, const std::vector<Copy> &copies, Best &best) {
-    Bytes patch = header(job.info), body = encode(job, copies, nullptr);
+Bytes whole(const Job &job, const Plan &plan) {
+    Bytes patch = header(job.info), body = encode(job, plan);
     patch.insert(patch.end(), body.begin(), body.end());
+    return patch;
+}
+
+void attempt(const Job &job, const std::vector<Copy> &copies, Best &best) {
+    Bytes patch = whole(job, {copies, {}});
     if (best.patch.empty() || patch.size() < best.patch.size()) {
-        best = {patch, job.info};
+        best = {patch, job.info, copies};
     }
 }
 
@@ -94,15 +100,15 @@ std::vector<Copy> choose_copies(Job job) {
     Chooser chooser(job, old_sites, new_sites, seeds);
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;
-    std::vector<float> cost;
+    Costs costs;
     for (int i = 0; i < rounds; i++) {
         copies = chooser.choose();
-        size_t size = encode(job, copies, &cost).size();
+        size_t size = encode(job, {copies, {}}, &costs).size();
         if (size < smallest) {
             smallest = size;
             best = copies;
         }
-        chooser.learn(copies, cost);
+        chooser.learn(copies, costs.substituted);
     }
     return best;
 }
@@ -137,6 +143,10 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     job.info.windows = 0;
     job.info.base = 0;
     attempt_regions(job, copies, best);
+    if (!best.patch.empty()) {
+        job.info = best.info;
+        best.patch = whole(job, within_budget(job, best.copies));
+    }
     if (best.patch.size() > room) {
         return 0;
     }

@@ -83,18 +83,18 @@ const Change changes[] = {remove,      swallow_next, swallow_last, end_by<-1>, e
 
 std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint32_t tries) {
     uint32_t limit = (uint32_t)job.new_image.size();
-    double least = 0;
-    encode(job, copies, nullptr, &least);
+    Costs costs;
+    encode(job, {copies, {}}, &costs);
+    double least = costs.all_bits;
     for (Change change : changes) {
         for (size_t i = copies.size(); i-- && tries;) {
             std::vector<Copy> other = copies;
             if (i >= other.size() || !change(other, i, limit)) {
                 continue;
             }
-            double bits = 0;
             tries--;
-            if (!encode(job, other, nullptr, &bits).empty() && bits < least) {
-                least = bits;
+            if (!encode(job, {other, {}}, &costs).empty() && costs.all_bits < least) {
+                least = costs.all_bits;
                 copies = other;
             }
         }
