@@ -10,7 +10,7 @@ sys.path[:0] = [str(ROOT / "tests")]
 
 import otacore
 
-_PATCHES = ("raw-8192", "thumb-4096", "xtensa-4096", "x86-64-8192", "arm-8192")
+_PATCHES = ("raw-8192", "raw-16384", "thumb-4096", "xtensa-4096", "x86-64-8192", "arm-8192")
 
 
 def image():
