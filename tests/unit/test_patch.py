@@ -362,16 +362,35 @@ def test_unlikely_streams_decode_alike_however_they_are_fed(kind):
         assert made(old, [data]) == made(old, [data[i : i + 1] for i in range(len(data))]) == expected, seed
 
 
-@pytest.mark.parametrize(("kinds", "good"), [((8,), True), ((8, 8), False), ((9,), False), ((15,), False)])
-def test_a_switch_stands_alone(kinds, good):
+class InGapWithoutRule(InGap):
+    """Does not mind two switches at one place."""
+
+    switched = property(lambda self: None, lambda self, _: None)
+
+
+@pytest.mark.parametrize(("kind", "kinds", "code"), [(InGap, (8,), 1005), (InGapWithoutRule, (8, 8), 1074)])
+def test_a_switch_stands_alone(kind, kinds, code):
+    old = random.Random(1).randbytes(4096)
+    bare = patch.make(old, old, arch="raw")
+    oracle = kind(old, bare)
+    oracle.coder, oracle.kinds = Contrary(1), kinds
+    oracle.decode()
+    data = bare[: oracle.h.at] + oracle.coder.stream()
+    refused(old, data, code)  # 1005: decoded to its end, but the hash is not that of what was made up
+    if code == 1074:
+        with pytest.raises(patch_oracle.Refused):
+            patch_oracle.apply(old, data)
+
+
+@pytest.mark.parametrize("number", [9, 15])
+def test_an_unknown_kind_is_refused(number):
     old = random.Random(1).randbytes(4096)
     bare = patch.make(old, old, arch="raw")
     oracle = InGap(old, bare)
-    oracle.coder, oracle.kinds = Contrary(1), kinds
-    with contextlib.nullcontext() if good else pytest.raises(patch_oracle.Refused):
+    oracle.coder, oracle.kinds = Contrary(1), (number,)
+    with pytest.raises(patch_oracle.Refused):
         oracle.decode()
-    data = bare[: oracle.h.at] + oracle.coder.stream()
-    refused(old, data, 1005 if good else 1074)  # the hash is not that of what was made up
+    refused(old, bare[: oracle.h.at] + oracle.coder.stream() + bytes(200), 1074)
 
 
 @pytest.mark.parametrize("arch", ARCHS)
