@@ -57,7 +57,7 @@ struct ota_patch_io {
     int (*read)(void *ctx, uint32_t offset, void *buf, uint32_t n);
 };
 
-// What one call works on; the call advances the pointers and lowers the counts.
+// What one call works on; the call advances the pointers and lowers the counts. What is left of out may have been written to.
 struct ota_patch_span {
     const uint8_t *in;
     uint32_t in_n;

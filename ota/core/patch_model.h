@@ -136,7 +136,7 @@ void patch_end_copy(struct patch_state *s);
 
 // patch_sites.c: addresses that moved
 void patch_skew(struct patch_state *s);
-uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_t *b); // 0 if a site is at the old bytes b, else what is there
+uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_t *b); // 0 if a site is at the old bytes b, else as patch_arch.look, but not beyond the next site
 int patch_code_site(struct patch_state *s, const struct patch_site *site, const uint8_t *old);
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target);
 

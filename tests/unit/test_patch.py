@@ -391,6 +391,20 @@ def test_images_of_new_bytes_alone_round_trip(arch):
     assert oracle.switched is not None  # new bytes were verbatim somewhere
 
 
+def test_patches_for_computers_have_no_time_budget():
+    old, new = linked_pair(9, "x86-64", 3000)
+    data = patch.make(old, new, "x86-64")
+    assert patch.info(data)["arch"] == "x86-64"
+    oracle = patch_oracle.Decoder(old, data)
+    assert oracle.decode() == new and oracle.switched is None
+
+
+def test_windows_that_do_not_pay_are_left_out():
+    old, new = linked_pair(5, "xtensa", 300)
+    info = patch.info(patch.make(old, new, "xtensa"))
+    assert (info["arch"], info["windows"]) == ("xtensa", [])
+
+
 # ---- vectors
 
 

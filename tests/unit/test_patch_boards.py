@@ -22,12 +22,17 @@ SPLITS = patch_board.WHOLE, patch_board.BYTES, 12345
 
 
 @pytest.fixture(scope="module", params=patch_board.MACHINES)
-def board(request, tmp_path_factory):
-    """Decodes cases (old, patch, fed) on a machine: [(result code, what was put out)]."""
+def built(request, tmp_path_factory):
+    """(machine, the decoder's ELF for it)"""
     if patch_board.missing(request.param):
         pytest.skip(f"{patch_board.missing(request.param)} is not installed")
-    elf = patch_board.build(request.param, tmp_path_factory.mktemp("board"))
-    return lambda cases: [result[:2] for result in patch_board.run_all(request.param, elf, cases)]
+    return request.param, patch_board.build(request.param, tmp_path_factory.mktemp("board"))
+
+
+@pytest.fixture(scope="module")
+def board(built):
+    """Decodes cases (old, patch, fed) on a machine: [(result code, what was put out)]."""
+    return lambda cases: [result[:2] for result in patch_board.run_all(*built, cases)]
 
 
 def small_pair(seed):
@@ -107,17 +112,13 @@ def scattered(rng, old):
     return bytes(new)
 
 
-@pytest.mark.parametrize("machine", patch_board.MACHINES)
-def test_no_sector_takes_too_long(machine, tmp_path):
-    if patch_board.missing(machine):
-        pytest.skip(f"{patch_board.missing(machine)} is not installed")
-    elf = patch_board.build(machine, tmp_path)
+def test_no_sector_takes_too_long(built):
     rng = random.Random(8)
     old = linked_pair(9, "xtensa", 1500)[0]
     for name, new in {"text": words(rng, 6000), "random": rng.randbytes(20000), "scattered": scattered(rng, old), "same": old}.items():
         for arch in ("xtensa", "raw"):
             data = patch.make(old, new, arch)
-            result, got, instructions, _ = patch_board.run(machine, elf, old, data)
+            result, got, instructions, _ = patch_board.run(*built, old, data)
             assert (result, got) == (0, new)
             assert max(instructions) <= ALLOWED, (name, arch, instructions)
 

@@ -18,7 +18,8 @@ struct Price {
     double bits, work;
 };
 
-const Price byte_by_tree = {0, 8 * 33}, verbatim_byte = {8, 44}, verbatim_literal = {8.1, 66};
+const double tree_work = 8 * decision_work;
+const Price verbatim_byte = {8, verbatim_work}, verbatim_literal = {8.1, verbatim_work + (decision_work + literals_work) / PATCH_STEP_OUT};
 const Price switched = {9, 250}, copy_left = {10, 500}, copy_resumed = {8, 700}, free_of_charge = {0, 0};
 
 Price operator+(const Price &a, const Price &b) {
@@ -57,7 +58,7 @@ class Sector {
             return verbatim_literal + Price{now.bits, 0}; // a miss teaches: its bits are saved again later
         }
         bool made_new = way != as_is && costs.bytes[i] > 0;
-        return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -byte_by_tree.work} : now;
+        return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -tree_work} : now;
     }
 
     double choose_at(double price, std::vector<uint8_t> &way) {
@@ -129,6 +130,9 @@ Plan follow(const std::vector<Copy> &copies, const std::vector<uint8_t> &way) {
 } // namespace
 
 Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
+    if (job.info.arch == OTA_PATCH_X86_64) { // computers need no budget, and its steps of one byte would break any
+        return {copies, {}};
+    }
     uint32_t n = (uint32_t)job.new_image.size(), sectors = (n + sector_size - 1) / sector_size;
     auto end_of = [n](uint32_t sector) { return std::min(n, (sector + 1) * sector_size); };
     std::vector<uint8_t> inside(n), covered(n), way(n);
@@ -144,9 +148,8 @@ Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
     for (uint32_t k = 0; k < sectors; k++) {
         most[k] = work_of(alone, k * sector_size, end_of(k));
     }
-    // What one sector codes otherwise changes what the others cost: one that is still above gets less. x86-64 is for computers,
-    // which need no budget.
-    for (int i = 0; i < rounds && job.info.arch != OTA_PATCH_X86_64; i++) {
+    // What one sector codes otherwise changes what the others cost: one that is still above gets less.
+    for (int i = 0; i < rounds; i++) {
         bool fits = true;
         for (uint32_t k = 0; k < sectors; k++) {
             double over = work_of(now, k * sector_size, end_of(k)) - budget;

@@ -177,10 +177,10 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
 
 // Instructions that a step takes an LX106: fitted to what real pairs and extreme ones take, within 4 % where it is much.
 double Encoder::work(bool copying, uint32_t made) const {
-    const double decision = 33, verbatim_byte = 44, literals = 55, start = 440, copy = 165, copied = 43, at_site = 210;
-    double coded = decision * decisions + verbatim_byte * verbatim;
+    const double start = 440, copy = 165, copied = 43, at_site = 210;
+    double coded = decision_work * decisions + verbatim_work * verbatim;
     if (!copying) {
-        return coded + (made ? literals : start);
+        return coded + (made ? literals_work : start);
     }
     return coded + copy + copied * made + (site_asked ? at_site : 0);
 }
@@ -200,7 +200,11 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
     case PATCH_ASK_START:
         return switches_here() || starts();
     case PATCH_ASK_SWITCH:
-        return switches_here() ? ++next_switch > 0 : 0;
+        if (!switches_here()) {
+            return false;
+        }
+        next_switch++;
+        return true;
     case PATCH_ASK_OLD:
         copy_end = copies[next].to + copies[next].size;
         return copies[next].from + (at - copies[next].to);

@@ -82,6 +82,9 @@ struct Costs {
     double all_bits = 0;
 };
 
+// Instructions of an LX106: fitted together with those in emit.cpp, and to be fitted again with them.
+const double decision_work = 33, verbatim_work = 44, literals_work = 55;
+
 // What an encoder is to say. New bytes are verbatim from every other switch on.
 struct Plan {
     std::vector<Copy> copies;
