@@ -68,4 +68,4 @@ def _install_sockets(board, config):
     """For the libraries; an update over CoAP alone does without them."""
     from ota.transport import net
 
-    net.install(config.CA if board.has_tls else None, _NET_TIMEOUT_MS)
+    net.install(config.CA if board.has_tls else None, _NET_TIMEOUT_MS, board.feed)

@@ -2,7 +2,7 @@
 
 `steps()` is a generator: every `next` hashes a part of the base or decodes and writes one of the result. After a cut the patch
 is decoded from its start again; what lies before the last progress mark is compared, and all behind it written again: a sector that
-reads right may hold cells that a cut left half programmed.
+reads right may hold cells that a cut left half programmed. If the comparison fails, flash has rotted, and all is written again.
 """
 
 # SPDX-License-Identifier: MIT
@@ -12,7 +12,6 @@ from ota import native
 
 _INPUT = const(128)
 _WINDOW = const(112)
-_E_HASH = const(1005)
 _E_PATCH_BASE = const(1073)
 _E_PATCH_SIZE = const(1075)
 
@@ -24,7 +23,7 @@ class Install:
     def __init__(self, active, inactive, patch, buf, state_bytes, progress):
         self._active = active
         self._inactive = inactive
-        self._at, self._left = patch
+        self._patch = patch
         self._limit = inactive.artifact_offset() - inactive.offset
         self._buf = buf
         self._progress = progress
@@ -34,12 +33,17 @@ class Install:
         self.size = 0
 
     def steps(self):
+        if not (yield from self._make(self._inactive.installed)):
+            yield from self._make(0)
+
+    def _make(self, kept):
+        """Makes the image; its first `kept` bytes are in flash already. Returns False if they are others."""
+        self._at, self._left = self._patch
         old_size, self.size, old_hash, _ = native.patch_begin(self._state, self._more, self._input)
         if old_size > self._active.room or self.size > self._limit:
             raise OSError(_E_PATCH_SIZE)
         yield from self._check_base(old_size, old_hash)
         slot = self._inactive
-        kept = slot.installed
         slot.aim(slot.offset + kept, slot.offset + self._limit)
         window = bytearray(_WINDOW)
         done = 0
@@ -49,14 +53,15 @@ class Install:
             )
             if not n:
                 raise OSError(_E_PATCH_SIZE)
-            if done < kept:
-                self._compare(slot.offset + done, n)
-            else:
+            if done >= kept:
                 slot.write_part(slot.offset + done, n)
+            elif not self._same(slot.offset + done, n):
+                return False
             done += n
             slot.step(done, self.size)
             self._progress(done, self.size)
             yield
+        return True
 
     def _check_base(self, size, expected):
         """The base must be the running image, byte for byte, before the first sector is written."""
@@ -72,15 +77,16 @@ class Install:
         if digest.digest() != expected:
             raise OSError(_E_PATCH_BASE)
 
-    def _compare(self, offset, n):
-        """What a mark says is in flash must be what was decoded again; it may have rotted since."""
+    def _same(self, offset, n):
+        """Whether flash holds there what was decoded again."""
         made = memoryview(self._buf)
         found = bytearray(_INPUT)
         for i in range(0, n, _INPUT):
             self._inactive.read(offset + i, found)
             m = min(n - i, _INPUT)
             if made[i : i + m] != memoryview(found)[:m]:
-                raise OSError(_E_HASH)
+                return False
+        return True
 
     def _next(self):
         """Fills the input buffer from flash; the decoder calls it. Whole words are read, the last of them in part."""

@@ -75,10 +75,10 @@ class Registration:
             url = "https://%s:%d/auth/register/device" % self._server
             self._length = _REPLY_MAX
             response = urequests.request("POST", url, data=form, headers=headers, parse_headers=self._header)
-        except (ValueError, IndexError, NotImplementedError):
+        except (ValueError, IndexError, TypeError, NotImplementedError, ImportError):
             raise OSError(_E_REGISTER)
         try:
-            if response.status_code != _OK:
+            if response.status_code != _OK or not response.raw.secure:  # not what a redirect to plain http says
                 raise OSError(_E_REGISTER)
             return _read(response.raw, self._length)
         finally:

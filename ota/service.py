@@ -113,9 +113,10 @@ class OtaService:
         """The application's word that the running image works."""
         if not self.in_trial:
             return
-        if not self._active.complete:
-            self._active.commit(self._inactive.sequence + 1, self._counter)
+        complete = self._active.complete
         self._active.confirm()
+        if not complete:  # of a factory image; last, or a cut would leave a trial that has nothing to go back to
+            self._active.commit(self._inactive.sequence + 1, self._counter)
         self._say("confirmed %s" % self.ota_ver)
 
     def rollback(self):

@@ -6,6 +6,7 @@ The shell never blocks: poll() takes what was typed and lets the service work.
 # SPDX-License-Identifier: MIT
 import select
 import sys
+import time
 
 from micropython import const
 
@@ -13,6 +14,7 @@ from ota import settings
 from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, MQTT, OtaService, ota_service_init
 
 _LINE_MAX = const(256)
+_ALONE_MS = const(600000)
 _DOWNLOADS = {"https": DOWNLOAD_HTTPS, "http": DOWNLOAD_HTTP, "coap": DOWNLOAD_COAP}
 _IDENTITY = ("pk", "dn", "ds", "ps")
 _USAGE = """usage: OTA_APP pk dn ds ps
@@ -55,6 +57,8 @@ class Shell:
         self._input = select.poll()
         self._input.register(sys.stdin, select.POLLIN)
         self.service = None
+        self._start_ms = time.ticks_ms()
+        self._alone = False
 
     def start(self):
         """Joins the network and starts the service, if they were ever told how."""
@@ -67,7 +71,8 @@ class Shell:
     def poll(self):
         """One bounded step: what was typed, up to the end of a line, then the service's.
         Returns whether an update is under way."""
-        self._board.feed()
+        if not self._given_up():
+            self._board.feed()
         for _ in range(_LINE_MAX):
             if not self._input or not self._input.poll(0):
                 break
@@ -77,6 +82,15 @@ class Shell:
             elif self._typed(c[0]):
                 break
         return self.service.poll() if self.service else False
+
+    def _given_up(self):
+        """Whether no service came to be in ten minutes. An image on trial that cannot start one is a failed one: the watchdog, which
+        only a trial has, then brings back the other."""
+        if self.service:
+            self._alone = False
+        elif time.ticks_diff(time.ticks_ms(), self._start_ms) > _ALONE_MS:
+            self._alone = True  # for good: ticks wrap
+        return self._alone
 
     def _typed(self, c):
         """Takes one byte; returns True if it ended a line."""

@@ -83,13 +83,21 @@ class Slot:
         return self._rejected > 0 and not self._reported
 
     def holds(self, artifact_type, size, digest):
-        """True if this slot was started for this very artifact."""
+        """True if this slot was started for this very artifact, and its trailer has room for the marks to come."""
         return (
             self._started > 0
+            and self._room_for_marks()
             and self.artifact_type == artifact_type
             and self.artifact_size == size
             and self._digest == digest[:6]
         )
+
+    def _room_for_marks(self):
+        """Every notice that resumes leaves a mark: after some 80 of them (14 in a sector of 2 KiB) the fetch begins again."""
+        to_come = _STEPS - min(self.progress, self.artifact_size) * _STEPS // max(self.artifact_size, 1)
+        if self.artifact_type == PATCH and not self.installed:
+            to_come += _INSTALL_STEPS
+        return (self._next + to_come + _KEPT) * _MARK < self._flash.sector
 
     def artifact_offset(self):
         """Where the artifact lies: an image at the slot's start, a patch just below the trailer."""

@@ -47,11 +47,13 @@ class Update:
     @property
     def resumes(self):
         """True if a part of this very artifact is in flash already."""
+        return self._begun and self._inactive.progress > 0
+
+    @property
+    def _begun(self):
         notice = self.notice
         slot = self._inactive
-        if slot.complete or slot.rejected:
-            return False
-        return slot.holds(self._type, notice.size, notice.digest) and slot.progress > 0
+        return not slot.complete and not slot.rejected and slot.holds(self._type, notice.size, notice.digest)
 
     def steps(self):
         notice = self.notice
@@ -59,7 +61,7 @@ class Update:
         resumed = self.resumes
         if resumed:
             slot.resume()
-        else:
+        elif not self._begun:  # what never got a byte need not wear the trailer again
             slot.begin(self._type, notice.size, notice.digest)
         try:
             yield from self._fetch()

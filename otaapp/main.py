@@ -19,16 +19,24 @@ def board():
     return Board()
 
 
-def main():
+def main(board):
     print(GREETING)
-    shell = Shell(board(), ota_config, echo=sys.platform != "linux")
+    shell = Shell(board, ota_config, echo=sys.platform != "linux")
     shell.start()
     while True:
         if not shell.poll():
             time.sleep_ms(20)
 
 
-try:
-    main()
-except KeyboardInterrupt:
-    print("\nleft to Python")
+def run():
+    there = board()
+    try:
+        main(there)
+    except KeyboardInterrupt:
+        print("\nleft to Python")
+    except Exception as e:  # nobody is there to type at a prompt
+        sys.print_exception(e)
+        there.reset()
+
+
+run()

@@ -7,7 +7,6 @@ exactly the bytes asked for. The socket underneath is ota/transport/net.py's.
 # SPDX-License-Identifier: MIT
 from micropython import const
 
-_PART = const(256)
 _ECONNRESET = const(104)
 _E_URL = const(1026)
 _E_STATUS = const(1040)
@@ -24,6 +23,7 @@ class Source:
         self._etag = None
         self._response = None
         self._headers = None
+        self._ahead = 0  # bytes to pass over
 
     def open(self, offset):
         """Requests the bytes from offset on. Returns False if the artifact on the server is not the one begun:
@@ -36,6 +36,7 @@ class Source:
             if self._etag and not self._etag.startswith(b"W/"):
                 headers["If-Range"] = self._etag
         self._headers = {}
+        self._ahead = 0
         try:
             self._response = urequests.get(self._url, headers=headers, parse_headers=self._header)
         except (ValueError, IndexError, TypeError, NotImplementedError, ImportError):
@@ -59,14 +60,18 @@ class Source:
             self._check_range(offset)
         else:
             self._check_length()
-            self._skip(offset)
+            self._ahead = offset  # the server ignored the Range
         return True
 
     def readinto(self, buf, n):
-        """Puts the next n bytes at the start of buf, and returns n."""
+        """Puts the next n bytes at the start of buf, and returns n; 0 if they were some of those that are in flash already."""
+        ahead = self._ahead
+        if ahead:
+            n = min(ahead, len(buf))
         if self._response.raw.readinto(buf if n == len(buf) else memoryview(buf)[:n]) != n:
             raise OSError(_ECONNRESET)
-        return n
+        self._ahead -= min(ahead, n)
+        return 0 if ahead else n
 
     def ended(self):
         """True if the body holds nothing more; call it after the last byte that was announced."""
@@ -95,9 +100,3 @@ class Source:
         length = self._headers.get(b"content-length")
         if length is not None and length != b"%d" % self._size:
             raise OSError(_E_LENGTH)
-
-    def _skip(self, n):
-        """Reads past what is already in flash: the server ignored the Range."""
-        part = bytearray(_PART)
-        while n > 0:
-            n -= self.readinto(part, min(n, _PART))

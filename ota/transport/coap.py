@@ -123,6 +123,7 @@ class Coap:
         """Begins what is most urgent."""
         if time.ticks_diff(self._next_ms, now) > 0:
             return
+        self._next_ms = now  # or after six days it would seem to lie ahead
         if not self.connected:
             self._doing = _LOGIN
             self._session.login(self._link)

@@ -36,6 +36,7 @@ _EXCHANGE_LIFETIME_MS = const(247000)
 _SEEN = const(8)
 _EMPTY = const(0)
 _HEAD = const(4)  # bytes of an empty message
+_EHOSTUNREACH = const(113)
 _ETIMEDOUT = const(110)
 _ECONNRESET = const(104)
 _E_LONG = const(1021)
@@ -75,7 +76,10 @@ class Link:
         """Makes the socket. A DTLS handshake is driven by poll() once there is a request."""
         import socket
 
-        info = socket.getaddrinfo(self._server[0], self._server[1])[0]
+        try:
+            info = socket.getaddrinfo(self._server[0], self._server[1])[0]
+        except (OSError, OverflowError):
+            raise OSError(_EHOSTUNREACH)  # a port has its own number, or a text, for it
         sock = socket.socket(info[0], socket.SOCK_DGRAM)
         try:
             sock.connect(info[-1])

@@ -14,6 +14,8 @@ _KEEPALIVE_S = const(60)
 _PING_MS = const(20000)
 _BACKOFF_MS = const(1000)
 _BACKOFF_MAX_MS = const(16000)
+_UNHEARD_MAX = const(2)  # pings without an answer
+_ETIMEDOUT = const(110)
 _ECONNRESET = const(104)
 
 
@@ -61,11 +63,10 @@ class Mqtt:
             if time.ticks_diff(self._next_ms, now) <= 0:
                 if self._try(self._connect):
                     self._on_connect()
-        elif time.ticks_diff(now, self._alive_ms) > _PING_MS:
+        elif self._try(self._client.check_msg) and time.ticks_diff(now, self._alive_ms) > _PING_MS:
             self._alive_ms = now
-            self._try(self._client.ping)
-        else:
-            self._try(self._client.check_msg)
+            self._backoff_ms = 0  # it lasted
+            self._try(self._ping)
 
     def inform(self, version):
         return self._publish("inform", message.inform(version), 1)
@@ -110,7 +111,13 @@ class Mqtt:
         client.client_id = client.user = client.pswd = None  # said once; the next connection is another client's
         self._client = client
         self._alive_ms = time.ticks_ms()
-        self._backoff_ms = 0
+
+    def _ping(self):
+        sock = self._client.sock
+        if sock.unheard == _UNHEARD_MAX:
+            raise OSError(_ETIMEDOUT)  # what is between may keep the connection long after the broker is gone
+        sock.unheard += 1
+        self._client.ping()
 
     def _receive(self, topic, payload):
         self._on_message(payload)

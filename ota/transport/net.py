@@ -21,17 +21,20 @@ _DRAIN = const(128)
 
 
 class Socket:
-    """A socket that waits at most timeout_ms for a byte; an operation that reads lines or messages ends after 20 s."""
+    """A socket that waits at most timeout_ms for a byte; an operation that reads lines or messages ends after 20 s.
+    feed(): restarts the watchdog; called before each wait."""
 
     secure = False
 
-    def __init__(self, raw, timeout_ms):
+    def __init__(self, raw, timeout_ms, feed):
         self.raw = raw
+        self._feed = feed
         self._timeout_ms = timeout_ms
         self._timeout_s = timeout_ms / 1000
         self._blocking = True
         self._one = bytearray(1)
         self._head_left = _HEAD_MAX
+        self.unheard = 0  # pings since the last byte
         self.restart()
 
     def restart(self):
@@ -64,7 +67,10 @@ class Socket:
         came, or b"" at the end."""
         if not self._blocking:
             self.raw.setblocking(False)
-            return self.raw.read(1)
+            got = self.raw.read(1)
+            if got:
+                self.unheard = 0
+            return got
         if n < 0:
             raise OSError(_ECONNRESET)  # lengths in a packet contradict each other
         got = bytearray(min(n, _READ_MAX))
@@ -111,37 +117,40 @@ class Socket:
             raise OSError(_ECONNRESET)
 
     def _block(self):
+        self._feed()
         self.raw.settimeout(self._timeout_s)
 
 
 class _SocketModule:
     """Stands for `usocket`."""
 
-    def __init__(self, timeout_ms):
+    def __init__(self, timeout_ms, feed):
         import socket
 
         self._socket = socket
         self._timeout_ms = timeout_ms
+        self._feed = feed
         self.SOCK_STREAM = socket.SOCK_STREAM
 
     def getaddrinfo(self, host, port, *hints):
+        self._feed()
         try:
             return self._socket.getaddrinfo(host, port, *hints)
-        except OSError:
-            # the port's own number or text for it: none of them is an errno
+        except (OSError, OverflowError):
+            # the port's own number or text for it, none of them an errno; or a port beyond all numbers
             raise OSError(_EHOSTUNREACH)
 
     def socket(self, *args):
-        return Socket(self._socket.socket(*args), self._timeout_ms)
+        return Socket(self._socket.socket(*args), self._timeout_ms, self._feed)
 
 
-def install(ca, timeout_ms):
-    """Puts the modules in place. ca: the CA certificate, DER or PEM bytes, or None where there is no TLS."""
-    usocket = sys.modules["usocket"] = _SocketModule(timeout_ms)
+def install(ca, timeout_ms, feed):
+    """Puts the modules in place. ca: the CA certificate, DER or PEM bytes, or None where there is no TLS. feed(): restarts the watchdog."""
+    usocket = sys.modules["usocket"] = _SocketModule(timeout_ms, feed)
     if ca is not None:
         from ota.transport import tls
 
-        sys.modules["ussl"] = tls.SslModule(ca, timeout_ms)
+        sys.modules["ussl"] = tls.SslModule(ca, timeout_ms, feed)
     # the application may have imported the libraries before
     if "umqtt.simple" in sys.modules:
         sys.modules["umqtt.simple"].socket = usocket

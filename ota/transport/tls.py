@@ -11,15 +11,16 @@ _E_TLS = const(1044)
 class SslModule:
     """Stands for `ussl`: no connection without a certificate that the configured CA signed for this host."""
 
-    def __init__(self, ca, timeout_ms):
+    def __init__(self, ca, timeout_ms, feed):
         self._ca = ca
         self._timeout_ms = timeout_ms
+        self._feed = feed
         self._context = None
 
     def wrap_socket(self, sock, server_hostname=None):
         try:
             wrapped = self._verifying().wrap_socket(sock.raw, server_hostname=server_hostname)
-            return _TlsSocket(wrapped, sock.raw, self._timeout_ms)
+            return _TlsSocket(wrapped, sock.raw, self._timeout_ms, self._feed)
         except ValueError:
             raise OSError(_E_TLS)
         except OSError as e:
@@ -40,11 +41,12 @@ class SslModule:
 class _TlsSocket(net.Socket):
     secure = True
 
-    def __init__(self, wrapped, plain, timeout_ms):
-        super().__init__(wrapped, timeout_ms)
+    def __init__(self, wrapped, plain, timeout_ms, feed):
+        super().__init__(wrapped, timeout_ms, feed)
         self._plain = plain
 
     def _block(self):
+        self._feed()
         self._plain.settimeout(self._timeout_s)
 
     def close(self):

@@ -61,7 +61,7 @@ sys.modules["socket"] = _Sockets()
 from ota.download.http import Source
 from ota.transport import net
 
-net.install(None, 50)
+net.install(None, 50, lambda: None)
 import urequests
 
 

@@ -87,9 +87,12 @@ def after_first(etag, second):
 
 
 def rest(source, n=SIZE):
+    """The next n bytes, behind those that are passed over."""
     buf = bytearray(SIZE)
-    n = source.readinto(buf, n)
-    return bytes(buf[:n])
+    got = 0
+    while not got:
+        got = source.readinto(buf, n)
+    return bytes(buf[:got])
 
 
 def test_whole_artifact_is_read_and_the_end_noticed():
@@ -134,8 +137,18 @@ def test_range_ignored_without_entity_tags_is_read_past():
     assert source.open(700) is True and rest(source, SIZE - 700) == DATA[700:]
 
 
+def test_range_ignored_is_read_past_a_buffer_at_a_time():
+    requests, source = serve(answer(200))
+    assert source.open(700) is True
+    buf = bytearray(300)
+    assert [source.readinto(buf, n) for n in (300, 300, 300, 300, 24)] == [0, 0, 0, 300, 24]
+    assert bytes(buf[:24]) == DATA[1000:]
+
+
 def test_range_ignored_and_the_connection_lost_on_the_way():
-    assert opened(700, answer(200, body=DATA[:600])) == ECONNRESET
+    requests, source = serve(answer(200, body=DATA[:600]))
+    assert source.open(700) is True
+    assert code_of(lambda: rest(source, SIZE - 700)) == ECONNRESET
 
 
 def test_changed_entity_tag_starts_over():

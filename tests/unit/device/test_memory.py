@@ -10,7 +10,7 @@ from ota.update import Update
 
 from fakes import BUF, SLOT, Board, Source, image, notice, trust
 from ramflash import SECTOR
-from wires import Wire
+from wires import Wire, no_feed
 
 
 def nothing(done, total):
@@ -137,7 +137,7 @@ class Steady(Wire):
 
 
 def test_body_is_read_without_allocating():
-    sock = net.Socket(Steady(), 1000)
+    sock = net.Socket(Steady(), 1000, no_feed)
     buf = bytearray(512)
     micropython.heap_lock()
     try:
@@ -152,7 +152,7 @@ def test_body_is_read_from_a_real_socket_without_allocating():
     from wires import pair
 
     one, other = pair()
-    sock = net.Socket(one, 1000)
+    sock = net.Socket(one, 1000, no_feed)
     buf = bytearray(512)
     other.write(b"\7" * 4096)
     micropython.heap_lock()

@@ -6,7 +6,7 @@ from ota.transport import mqtt, net
 import umqtt.simple
 
 from fakes import clock
-from wires import Wire
+from wires import Wire, no_feed
 
 IDENTITY = ("a1B2c3D4e5F", "dev01", "0123456789abcdef0123456789abcdef")
 CONNACK = b"\x20\x02\x00\x00"
@@ -47,7 +47,7 @@ class Bench:
 
     def socket(self):
         self.wires.append(Wire(self.first))
-        return net.Socket(self.wires[-1], 1000)
+        return net.Socket(self.wires[-1], 1000, no_feed)
 
     def connect(self):
         self.connects += 1
@@ -226,3 +226,42 @@ def test_close_says_goodbye():
     bench.mqtt.close()
     assert bench.wire.tx == b"\xe0\0" and bench.wire.closed == 1 and not bench.mqtt.connected
     bench.mqtt.close()
+
+
+def test_broker_that_answers_no_ping_is_left():
+    """Something between may keep the connection alive, and acknowledge, long after the broker is gone."""
+    bench = Bench().online()
+    for _ in range(60):
+        clock.now += 5000
+        bench.mqtt.poll()
+        if bench.wire.tx.count(b"\xc0\0") == 2:
+            break
+    assert bench.mqtt.connected
+    for _ in range(5):
+        clock.now += 5000
+        bench.mqtt.poll()
+    assert len(bench.wires) == 2  # another connection
+
+
+def test_broker_that_answers_pings_is_kept_for_a_day():
+    bench = Bench().online()
+    pings = 0
+    for _ in range(86400 // 5):
+        clock.now += 5000
+        bench.mqtt.poll()
+        if bench.wire.tx.count(b"\xc0\0") > pings:
+            pings += 1
+            bench.wire.rx += b"\xd0\0"
+    assert bench.mqtt.connected and pings > 3000 and len(bench.wires) == 1
+
+
+def test_broker_that_accepts_and_drops_is_not_stormed():
+    """So do two boards with the same name: each throws out the other."""
+    bench = Bench()
+    end = clock.now + 3600000
+    while clock.now < end:
+        clock.now += 100
+        bench.mqtt.poll()
+        if bench.mqtt.connected:
+            bench.wire.is_open = False
+    assert 200 < len(bench.wires) < 600

@@ -7,14 +7,14 @@ from ota.transport import net
 from ota.transport.tls import SslModule
 
 from fakes import clock, code_of
-from wires import Wire, pair
+from wires import Wire, no_feed, pair
 
 E_TLS, EHOSTUNREACH, ETIMEDOUT, ECONNRESET = 1044, 113, 110, 104
 READ_MAX, LINE_MAX, HEAD_MAX = 2064, 1024, 8192
 
 
 def over(rx=b"", is_open=False):
-    return net.Socket(Wire(rx, is_open), 1000)
+    return net.Socket(Wire(rx, is_open), 1000, no_feed)
 
 
 def at_once(action):
@@ -29,7 +29,7 @@ def at_once(action):
 def real():
     """One end wrapped with a time-out of 50 ms, and the other."""
     one, other = pair()
-    return net.Socket(one, 50), other
+    return net.Socket(one, 50, no_feed), other
 
 
 def test_readinto_fills_its_buffer_over_a_real_connection():
@@ -176,7 +176,7 @@ class System:
 
 
 def module():
-    made = net._SocketModule(1000)
+    made = net._SocketModule(1000, no_feed)
     made._socket = System()
     return made
 
@@ -218,7 +218,7 @@ class Tls:
 
 def wrapped(handshake=None):
     tls = sys.modules["tls"] = Tls(handshake)
-    ssl = SslModule(b"ca", 1000)
+    ssl = SslModule(b"ca", 1000, no_feed)
     plain = over()
     results = []
     code = code_of(lambda: results.append(ssl.wrap_socket(plain, server_hostname="host")))
@@ -258,9 +258,9 @@ def test_libraries_get_the_bounded_sockets_also_when_imported_before():
     urequests = sys.modules["urequests"] = Library()
     sys.modules.pop("ussl", None)
     try:
-        net.install(None, 1000)
+        net.install(None, 1000, no_feed)
         assert "ussl" not in sys.modules
-        net.install(b"ca", 1000)
+        net.install(b"ca", 1000, no_feed)
         assert type(sys.modules["usocket"]) is net._SocketModule and type(sys.modules["ussl"]) is SslModule
         assert umqtt.socket is urequests.usocket is sys.modules["usocket"]
     finally:
@@ -268,3 +268,27 @@ def test_libraries_get_the_bounded_sockets_also_when_imported_before():
             sys.modules.pop(name, None)
             if kept[name]:
                 sys.modules[name] = kept[name]
+
+
+def test_watchdog_is_fed_before_each_wait():
+    fed = []
+    sock = net.Socket(Wire(b"a line\nand more"), 1000, lambda: fed.append(1))
+    sock.readline()
+    assert len(fed) == 7  # of one byte each
+    sock.read(8)
+    sock.write(b"x")
+    assert len(fed) == 9
+
+
+def test_port_beyond_all_numbers_is_a_host_that_cannot_be_reached():
+    def overflow(host, port):
+        raise OverflowError
+
+    module = net._SocketModule(1000, no_feed)
+    module._socket = type("", (), {"getaddrinfo": staticmethod(overflow)})
+    try:
+        module.getaddrinfo("h", 1 << 70)
+    except OSError as e:
+        assert e.errno == 113
+    else:
+        raise AssertionError

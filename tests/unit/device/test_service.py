@@ -10,6 +10,7 @@ from ota.service import OtaService, ota_service_deinit, ota_service_init
 from ota.slot import IMAGE
 
 from fakes import Board, Config, Reset, Source, Transport, base64, clock, code_of, fields, file, hex_of, image, payload
+from ramflash import SECTOR
 
 PLAIN = "http://host/x"
 
@@ -464,3 +465,65 @@ def test_md5_with_its_signature_is_fetched_where_it_is_named():
     del bench.service._advance
     assert bench.finish() and bench.slot.complete
     assert Bench(sign_type=SIGN_SHA256).update(data=data) == 1023
+
+
+
+
+def test_cut_in_the_first_confirmation_of_a_factory_image_leaves_no_trial():
+    """There is nothing to go back to: three trials without a network would leave only the console."""
+    for writes in range(4):
+        bench = Bench(confirmed=False)
+        write = bench.board.chip.flash_write
+        left = [writes]
+
+        def cut(offset, data):
+            if not left[0]:
+                raise Reset
+            left[0] -= 1
+            return write(offset, data)
+
+        bench.board.chip.flash_write = cut
+        try:
+            bench.service.confirm()
+            raise AssertionError
+        except Reset:
+            pass
+        bench.board.chip.flash_write = write
+        slot = bench.board.slot(0)
+        assert not slot.complete or slot.confirmed
+        again = Bench(bench.board).service
+        again.confirm()
+        assert not again.in_trial and bench.board.slot(0).confirmed
+
+
+def told(bench):
+    """Tells of the artifact; the first step is not done yet."""
+    bench.service._advance = lambda: None
+    assert bench.update() == 0
+    del bench.service._advance
+
+
+def test_notice_whose_server_is_down_wears_the_trailer_once():
+    bench = Bench()
+    bench.source.error = 1040
+    trailer = (bench.board.slot(1).trailer) // SECTOR
+    before = bench.board.chip.erased[trailer]
+    for _ in range(300):
+        told(bench)
+        assert not bench.finish()
+    assert bench.board.chip.erased[trailer] == before + 1
+
+
+def test_fetch_that_was_resumed_often_still_goes_forward():
+    """The server was down while the notice came again and again; then it is back, on a link that breaks after 8 KiB."""
+    bench = Bench()
+    bench.source.drops = [2 * SECTOR] + [0] * 20000
+    for _ in range(300):
+        told(bench)
+        assert not bench.finish()
+    for _ in range(10):
+        bench.source.drops = [2 * SECTOR] * 20
+        told(bench)
+        if bench.finish():
+            return
+    raise AssertionError

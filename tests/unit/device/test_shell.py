@@ -5,7 +5,9 @@ from ota import settings
 from ota import shell as under_test
 from ota.rules import DOWNLOAD_HTTP
 
-from fakes import Board, Config, Reset
+from fakes import Board, Config, Reset, clock
+
+under_test.time = clock
 
 
 class Service:
@@ -236,3 +238,25 @@ def test_board_goes_on_when_there_is_no_terminal():
     assert one.poll() is False and one.poll() is False
     typed(one, "OTA_APP a1 d s p\n")
     assert one.poll() is True and one.service.called[-1] == "poll"
+
+
+def test_trial_without_a_service_is_left_to_the_watchdog_for_good():
+    """The new image does not find its settings, or lacks what they ask for."""
+    board = Board()
+    one = under_test.Shell(board, Config(), False)
+    one.start()
+    for _ in range(115):
+        clock.now += 5000
+        one.poll()
+    assert board.fed == 115
+    for _ in range(120):
+        clock.now += 5000
+        one.poll()
+    fed = board.fed
+    assert fed < 125
+    clock.now -= 1000000  # ticks wrap
+    one.poll()
+    assert board.fed == fed
+    one.service = type("", (), {"poll": lambda self: False})()
+    one.poll()
+    assert board.fed == fed + 1
