@@ -115,7 +115,7 @@ class OtaService:
             return
         complete = self._active.complete
         self._active.confirm()
-        if not complete:  # of a factory image; last, or a cut would leave a trial that has nothing to go back to
+        if not complete:  # a factory image; last, or a cut would leave a trial with nothing to go back to
             self._active.commit(self._inactive.sequence + 1, self._counter)
         self._say("confirmed %s" % self.ota_ver)
 
@@ -173,8 +173,7 @@ class OtaService:
 
         payload, self._inbox = self._inbox, None
         try:
-            judge = rules.of(self, self._board, self._config).judge
-            return judge(payload, self._update and self._update.notice, self.ota_ver, self._active, self._inactive, self._buf)
+            return rules.of(self, self._board, self._config).judge(payload, self._update and self._update.notice, self.ota_ver, self._active, self._inactive, self._buf)
         finally:
             forget("notice", *_RULES)
 

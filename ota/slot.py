@@ -84,13 +84,8 @@ class Slot:
 
     def holds(self, artifact_type, size, digest):
         """True if this slot was started for this very artifact, and its trailer has room for the marks to come."""
-        return (
-            self._started > 0
-            and self._room_for_marks()
-            and self.artifact_type == artifact_type
-            and self.artifact_size == size
-            and self._digest == digest[:6]
-        )
+        same = self.artifact_type == artifact_type and self.artifact_size == size and self._digest == digest[:6]
+        return self._started > 0 and same and self._room_for_marks()
 
     def _room_for_marks(self):
         """Every notice that resumes leaves a mark: after some 80 of them (14 in a sector of 2 KiB) the fetch begins again."""

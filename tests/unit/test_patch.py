@@ -388,7 +388,7 @@ def test_images_of_new_bytes_alone_round_trip(arch):
     old, new = rng.randbytes(3000), words(rng, 1500) + rng.randbytes(5000)
     oracle = patch_oracle.Decoder(old, round_trip(old, new, arch))
     oracle.decode()
-    assert oracle.switched is not None  # new bytes were verbatim somewhere
+    assert (oracle.switched is None) == (arch == "x86-64")  # new bytes were verbatim somewhere, but for computers
 
 
 def test_patches_for_computers_have_no_time_budget():

@@ -27,7 +27,7 @@ def _errors(path, kind):
 
 def make(old, new, path, arch="auto", state=16384):
     """The bare patch from one file's bytes to another's; `path` names it in errors."""
-    with _errors(path, ValueError):
+    with _errors(path, (ValueError, patch.PatchError)):
         return patch.make(old, new, arch, state)
 
 

@@ -95,6 +95,8 @@ uint32_t vote_base(const Bytes &image, uint8_t arch, uint32_t low, uint32_t span
             words.push_back(w & ~1u);
         }
     }
+    std::sort(words.begin(), words.end()); // each once: small numbers are frequent and no addresses
+    words.erase(std::unique(words.begin(), words.end()), words.end());
     size_t step = functions.size() * words.size() / 40000000 + 1;
     for (size_t i = 0; i < words.size(); i += step) {
         for (uint32_t f : functions) {

@@ -107,7 +107,7 @@ double work_of(const Costs &costs, uint32_t from, uint32_t to) {
 }
 
 // The plan without the copies that give way, and with the switches.
-Plan follow(const std::vector<Copy> &copies, const std::vector<uint8_t> &way) {
+Plan follow(uint32_t old_size, const std::vector<Copy> &copies, const std::vector<uint8_t> &way) {
     Plan r;
     for (uint32_t at = 0; at < way.size(); at++) {
         if ((way[at] == as_is) != (!at || way[at - 1] == as_is)) {
@@ -119,7 +119,7 @@ Plan follow(const std::vector<Copy> &copies, const std::vector<uint8_t> &way) {
             for (end = at + 1; end < c.to + c.size && (way[end] == literals) == (way[at] == literals);) {
                 end++;
             }
-            if (way[at] != literals) {
+            if (way[at] != literals && c.from + (at - c.to) < old_size) {
                 r.copies.push_back({at, c.from + (at - c.to), end - at});
             }
         }
@@ -162,7 +162,7 @@ Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
         if (fits) {
             break;
         }
-        plan = follow(copies, way);
+        plan = follow(job.info.old_size, copies, way);
         encode(job, plan, &now);
     }
     return plan;

@@ -162,8 +162,7 @@ uint32_t Encoder::target_of(const patch_site &old_site, const uint8_t *old) cons
 // The displacement that turns the site's old bytes into the new ones.
 uint32_t Encoder::shift_of(const patch_guess &g) const {
     uint32_t target = target_of(*g.site, g.old);
-    bool inside = target - state->info.base < state->info.new_size || patch_region(state, target) >= 0;
-    return target == PATCH_NO_SHIFT || (g.site->type == PATCH_WORD && !inside) ? PATCH_NO_SHIFT : target - g.site->target;
+    return target == PATCH_NO_SHIFT ? PATCH_NO_SHIFT : target - g.site->target;
 }
 
 // The number in the new image that the site's one turned into.

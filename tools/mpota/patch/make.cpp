@@ -2,14 +2,16 @@
 // SPDX-License-Identifier: MIT
 #include "encoder.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace {
 
-const int rounds = 5;
+const int rounds = 5, raw_rounds = 2;
 const uint32_t polished_bytes = 200000000; // of new image that may be coded to polish copies
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
+const uint32_t most_state = 255 * 256; // that a header can ask for
 const uint32_t shortest_seed = 5;
 
 void put_number(Bytes &out, uint32_t v) {
@@ -42,20 +44,23 @@ struct Best {
 
 Bytes whole(const Job &job, const Plan &plan) {
     Bytes patch = header(job.info), body = encode(job, plan);
+    if (body.empty() && job.info.new_size) {
+        return body; // a plan that cannot be coded
+    }
     patch.insert(patch.end(), body.begin(), body.end());
     return patch;
 }
 
 void attempt(const Job &job, const std::vector<Copy> &copies, Best &best) {
     Bytes patch = whole(job, {copies, {}});
-    if (best.patch.empty() || patch.size() < best.patch.size()) {
+    if (!patch.empty() && (best.patch.empty() || patch.size() < best.patch.size())) {
         best = {patch, job.info, copies};
     }
 }
 
 // With regions of this size, the least lean other tables that fit beside them. Whether the patch is the smallest yet.
 bool attempt_region(Job job, const std::vector<Copy> &copies, uint32_t shift, Best &best) {
-    uint32_t budget = job.info.state_bytes;
+    uint32_t budget = std::min(job.info.state_bytes, most_state);
     size_t before = best.patch.size();
     job.info.region_shift = (uint8_t)shift;
     for (uint8_t lean = 0; lean <= most_lean; lean++) {
@@ -94,23 +99,42 @@ void attempt_fewer_windows(Job job, const std::vector<Copy> &copies, Best &best)
 std::vector<Copy> choose_copies(Job job) {
     job.info.region_shift = 9;
     job.info.state_bytes = state_size(job.info);
-    Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, job.info);
+    ota_patch_info moved = job.info; // the new image may be for another address
+    guess_windows(job.new_image, moved);
+    Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, moved);
     std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), shortest_seed);
     add_pointer_seeds(seeds, job, old_sites, new_sites);
     Chooser chooser(job, old_sites, new_sites, seeds);
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;
     Costs costs;
-    for (int i = 0; i < rounds; i++) {
+    int n = job.info.arch == OTA_PATCH_RAW ? raw_rounds : rounds;
+    for (int i = 0; i < n; i++) {
         copies = chooser.choose();
         size_t size = encode(job, {copies, {}}, &costs).size();
-        if (size < smallest) {
+        if (size < smallest && (size || !job.info.new_size)) {
             smallest = size;
             best = copies;
         }
         chooser.learn(copies, costs.substituted);
     }
     return best;
+}
+
+// The smallest patch for job.info's architecture that keeps to the decoder's time. Empty if no model fits the state.
+Bytes smallest(Job job) {
+    std::vector<Copy> copies = choose_copies(job);
+    Best best;
+    attempt_regions(job, copies, best);
+    attempt_fewer_windows(job, copies, best);
+    if (best.patch.empty()) {
+        return best.patch;
+    }
+    job.info = best.info;
+    if (job.info.arch != OTA_PATCH_RAW && copies.size() < polished_copies) {
+        attempt(job, polish(job, copies, polished_bytes / (job.info.new_size + 1)), best);
+    }
+    return whole(job, within_budget(job, best.copies));
 }
 
 } // namespace
@@ -130,26 +154,18 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     memcpy(job.info.old_sha256, j->old_sha256, 32);
     memcpy(job.info.new_sha256, j->new_sha256, 32);
     guess_windows(job.old_image, job.info);
-    std::vector<Copy> copies = choose_copies(job);
-    Best best;
-    attempt_regions(job, copies, best);
-    attempt_fewer_windows(job, copies, best);
-    if (!best.patch.empty() && copies.size() < polished_copies) {
-        Job settled = job;
-        settled.info = best.info;
-        attempt(settled, polish(settled, copies, polished_bytes / (j->new_size + 1)), best);
+    Bytes best = smallest(job);
+    if (job.info.arch != OTA_PATCH_RAW) {
+        job.info.arch = OTA_PATCH_RAW;
+        guess_windows(job.old_image, job.info);
+        Bytes raw = smallest(job);
+        if (best.empty() || (!raw.empty() && raw.size() < best.size())) {
+            best = raw;
+        }
     }
-    job.info.arch = OTA_PATCH_RAW;
-    job.info.windows = 0;
-    job.info.base = 0;
-    attempt_regions(job, copies, best);
-    if (!best.patch.empty()) {
-        job.info = best.info;
-        best.patch = whole(job, within_budget(job, best.copies));
-    }
-    if (best.patch.size() > room) {
+    if (best.size() > room) {
         return 0;
     }
-    memcpy(out, best.patch.data(), best.patch.size());
-    return (uint32_t)best.patch.size();
+    memcpy(out, best.data(), best.size());
+    return (uint32_t)best.size();
 }
