@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mpota import pki
+from mpota.errors import ToolError
+
 from .helpers import DN, PK, mpota, mpota_process
 
 
@@ -102,6 +105,23 @@ def test_unreadable_certificate_authority_is_named(state):
     for name in ("ca.pem", "ca-key.pem"):
         (state / name).write_text("junk")
     check(mpota_process("serve", "--state", state), f"{state}/ca.pem: this CA or its key cannot be read")
+
+
+def test_half_of_a_certificate_authority_is_not_replaced(tmp_path):
+    pki.prepare(tmp_path, "127.0.0.1")
+    for name in ("ca.pem", "ca-key.pem"):
+        held = (tmp_path / name).read_bytes()
+        before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.name != name}
+        (tmp_path / name).unlink()
+        with pytest.raises(ToolError, match=f"{name}: missing"):
+            pki.prepare(tmp_path, "127.0.0.1")
+        assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+        (tmp_path / name).write_bytes(held)
+
+
+def test_base_without_the_key_for_patches_is_wrong_usage(shelf, build, state):
+    done = mpota("publish", build("1.1.0"), "--key", shelf / "digest.pem", "--device", f"{PK}/{DN}", "--state", state, "--base", build("1.0.0"))
+    assert done.returncode == 2 and "--image-key" in done.stderr
 
 
 def test_wrong_usage_is_status_2(tmp_path):

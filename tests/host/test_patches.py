@@ -7,10 +7,11 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from mpota import image, keys, messages, patch, patching, publish, rules
+from mpota import board, esptool_, image, keys, messages, patch, patching, publish, rules
 from mpota.errors import ToolError
 from mpota.service import Service
 from mpota.store import Device
@@ -75,6 +76,8 @@ def test_empty_files_are_patched_too(files, old, new):
 def test_signed_patch_is_applied_and_told_too(files, shelf, build):
     result = image.load(build("1.2.3"))[0]
     (files / "signed").write_bytes(patching.wrap((files / "patch").read_bytes(), result, keys.load_private(shelf / "image.pem")))
+    with pytest.raises(ToolError, match="cannot be flashed"):
+        esptool_.plan(board.load("esp8266", Path(__file__).parents[2] / "boards"), files / "signed")
     assert mpota_json("patch", "info", "signed") == mpota_json("patch", "info", "patch")
     assert mpota("patch", "apply", "old", "signed", "result").returncode == 0
     assert (files / "result").read_bytes() == NEW

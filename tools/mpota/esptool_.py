@@ -12,7 +12,8 @@ def plan(board, image_path, second_boot_path=None):
     """[(offset, path)] of what to write; the image is checked first."""
     if not board.second_boot:
         raise ToolError(board.name, "this board is not flashed over a serial port")
-    image.parse(storage.read(image_path), image_path)
+    if image.parse(storage.read(image_path), image_path).flags & image.NON_BOOTABLE:
+        raise ToolError(image_path, "a patch, which cannot be flashed")
     parts = [(board.slots[0].offset, image_path)]
     if second_boot_path:
         if len(storage.read(second_boot_path)) > board.second_boot.size:

@@ -34,7 +34,9 @@ def prepare(folder, host):
     folder = Path(folder)
     paths = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server-key.pem")
     key_path = folder / "ca-key.pem"
-    if not (paths.ca.exists() and key_path.exists()):
+    if paths.ca.exists() != key_path.exists():  # boards trust the old one: it is not to be replaced
+        raise ToolError(key_path if paths.ca.exists() else paths.ca, "missing, while the other half of the CA is there")
+    if not paths.ca.exists():
         _make_ca(paths.ca, key_path)
         paths.server.unlink(missing_ok=True)
     if not _covers(paths, host):

@@ -30,6 +30,8 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
     """Makes IMAGE the target of devices and has the server tell them."""
     if not names and product is None:
         raise click.UsageError("give --device or --product")
+    if bases and not image_key:
+        raise click.UsageError("--base is for patches, which need --image-key")
     store = Store(state)
     devices = publishing.devices(store, names, product)
     key = keys.load_digest_key(key_path)
