@@ -85,7 +85,8 @@ def _fetch(source, offset):
     buf = bytearray(128)
     while offset < _SIZE:
         n = min(len(buf), _SIZE - offset)
-        if source.readinto(buf, n) != n:
+        got = source.readinto(buf, n)
+        if got not in (0, n):  # 0: passed over
             raise ValueError("readinto")
-        offset += n
+        offset += got
     source.ended()
