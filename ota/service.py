@@ -113,9 +113,8 @@ class OtaService:
         """The application's word that the running image works."""
         if not self.in_trial:
             return
-        complete = self._active.complete
         self._active.confirm()
-        if not complete:  # a factory image; last, or a cut would leave a trial with nothing to go back to
+        if not self._active.complete:  # a factory image; last, or a cut would leave a trial with nothing to go back to
             self._active.commit(self._inactive.sequence + 1, self._counter)
         self._say("confirmed %s" % self.ota_ver)
 
@@ -173,7 +172,8 @@ class OtaService:
 
         payload, self._inbox = self._inbox, None
         try:
-            return rules.of(self, self._board, self._config).judge(payload, self._update and self._update.notice, self.ota_ver, self._active, self._inactive, self._buf)
+            judge = rules.of(self, self._board, self._config).judge
+            return judge(payload, self._update and self._update.notice, self.ota_ver, self._active, self._inactive, self._buf)
         finally:
             forget("notice", *_RULES)
 

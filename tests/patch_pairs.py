@@ -98,6 +98,13 @@ def linked_pair(seed, arch, functions=40):
     return _link(old, arch, BASES[arch]), _link(new, arch, BASES[arch])
 
 
+def moved_pair(seed, arch, by, functions=40):
+    """A made-up program, and the same linked for another address."""
+    rng = random.Random(seed)
+    program = [_function(rng, functions, arch) for _ in range(functions)]
+    return _link(program, arch, BASES[arch]), _link(program, arch, BASES[arch] + by)
+
+
 def edited(old, edits):
     """`old` with edits (position, bytes removed, bytes put in), positions taken modulo its length."""
     new = bytearray(old)

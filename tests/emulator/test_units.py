@@ -30,7 +30,7 @@ CANNOT = {
     "test_silent_peer_ends_a_read_in_time", "test_running_slot_is_never_written",
 }
 # Where a test may hold whole artifacts of 21 KB in memory, which the chip has not either.
-LARGE = {"test_memory", "test_mqtt", "test_net", "test_rules", "test_service", "test_update"}
+LARGE = {"test_memory", "test_net", "test_rules", "test_service", "test_update"}
 PATIENT_S = 60
 
 

@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import patch_board
 import patch_oracle
 from mpota import patch
-from patch_pairs import edited, linked_pair, words
+from patch_pairs import edited, linked_pair, moved_pair, words
 
 VECTORS = ROOT / "tests" / "vectors" / "patch-1"
 ARCHS = patch.ARCHS
@@ -389,6 +389,13 @@ def test_images_of_new_bytes_alone_round_trip(arch):
     oracle = patch_oracle.Decoder(old, round_trip(old, new, arch))
     oracle.decode()
     assert (oracle.switched is None) == (arch == "x86-64")  # new bytes were verbatim somewhere, but for computers
+
+
+def test_program_linked_for_another_address_costs_little():
+    for functions, most in ((300, 230), (800, 300)):
+        old, new = moved_pair(1, "xtensa", 0x10000, functions)
+        data = round_trip(old, new, "xtensa")
+        assert len(data) < most and len(data) < len(patch.make(old, new, "raw"))
 
 
 def test_patches_for_computers_have_no_time_budget():

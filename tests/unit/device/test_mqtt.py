@@ -228,40 +228,44 @@ def test_close_says_goodbye():
     bench.mqtt.close()
 
 
+def pinged(bench, answer):
+    """Five seconds and a poll; whether it sent a ping."""
+    clock.now += 5000
+    bench.mqtt.poll()
+    ping = bench.wire.tx == b"\xc0\0"
+    if ping:
+        bench.wire.tx = b""
+        bench.wire.rx += answer
+    return ping
+
+
 def test_broker_that_answers_no_ping_is_left():
     """Something between may keep the connection alive, and acknowledge, long after the broker is gone."""
     bench = Bench().online()
-    for _ in range(60):
-        clock.now += 5000
-        bench.mqtt.poll()
-        if bench.wire.tx.count(b"\xc0\0") == 2:
-            break
-    assert bench.mqtt.connected
-    for _ in range(5):
-        clock.now += 5000
-        bench.mqtt.poll()
-    assert len(bench.wires) == 2  # another connection
+    pings = polls = 0
+    while bench.mqtt.connected and polls < 60:
+        pings += pinged(bench, b"")
+        polls += 1
+    assert pings == 2 and polls < 20 and len(bench.wires) == 1
 
 
-def test_broker_that_answers_pings_is_kept_for_a_day():
+def test_broker_that_answers_pings_is_kept():
     bench = Bench().online()
-    pings = 0
-    for _ in range(86400 // 5):
-        clock.now += 5000
-        bench.mqtt.poll()
-        if bench.wire.tx.count(b"\xc0\0") > pings:
-            pings += 1
-            bench.wire.rx += b"\xd0\0"
-    assert bench.mqtt.connected and pings > 3000 and len(bench.wires) == 1
+    pings = sum(pinged(bench, b"\xd0\0") for _ in range(720))
+    assert bench.mqtt.connected and pings > 120 and len(bench.wires) == 1
 
 
 def test_broker_that_accepts_and_drops_is_not_stormed():
     """So do two boards with the same name: each throws out the other."""
     bench = Bench()
-    end = clock.now + 3600000
+    connections = 0
+    end = clock.now + 600000
     while clock.now < end:
         clock.now += 100
         bench.mqtt.poll()
         if bench.mqtt.connected:
             bench.wire.is_open = False
-    assert 200 < len(bench.wires) < 600
+        connections += len(bench.wires)
+        del bench.wires[:-1]
+        connections -= len(bench.wires)
+    assert 30 < connections < 100

@@ -106,7 +106,7 @@ double work_of(const Costs &costs, uint32_t from, uint32_t to) {
     return sum;
 }
 
-// The plan without the copies that give way, and with the switches.
+// The plan without the copies that give way, and with the switches. What is split off behind the old image's end could not start a copy.
 Plan follow(uint32_t old_size, const std::vector<Copy> &copies, const std::vector<uint8_t> &way) {
     Plan r;
     for (uint32_t at = 0; at < way.size(); at++) {

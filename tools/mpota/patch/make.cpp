@@ -7,8 +7,12 @@
 
 namespace {
 
-const int rounds = 5, raw_rounds = 2;
-const uint32_t polished_bytes = 200000000; // of new image that may be coded to polish copies
+// How much is done to find good copies: rounds of choosing, and bytes of new image that may be coded to polish them.
+struct Effort {
+    int rounds;
+    uint32_t polished_bytes;
+};
+const Effort full = {5, 200000000}, second_candidate = {2, 0};
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
 const uint32_t most_state = 255 * 256; // that a header can ask for
@@ -96,7 +100,7 @@ void attempt_fewer_windows(Job job, const std::vector<Copy> &copies, Best &best)
     }
 }
 
-std::vector<Copy> choose_copies(Job job) {
+std::vector<Copy> choose_copies(Job job, int rounds) {
     job.info.region_shift = 9;
     job.info.state_bytes = state_size(job.info);
     ota_patch_info moved = job.info; // the new image may be for another address
@@ -108,8 +112,7 @@ std::vector<Copy> choose_copies(Job job) {
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;
     Costs costs;
-    int n = job.info.arch == OTA_PATCH_RAW ? raw_rounds : rounds;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < rounds; i++) {
         copies = chooser.choose();
         size_t size = encode(job, {copies, {}}, &costs).size();
         if (size < smallest && (size || !job.info.new_size)) {
@@ -122,8 +125,8 @@ std::vector<Copy> choose_copies(Job job) {
 }
 
 // The smallest patch for job.info's architecture that keeps to the decoder's time. Empty if no model fits the state.
-Bytes smallest(Job job) {
-    std::vector<Copy> copies = choose_copies(job);
+Bytes smallest(Job job, Effort effort) {
+    std::vector<Copy> copies = choose_copies(job, effort.rounds);
     Best best;
     attempt_regions(job, copies, best);
     attempt_fewer_windows(job, copies, best);
@@ -131,8 +134,8 @@ Bytes smallest(Job job) {
         return best.patch;
     }
     job.info = best.info;
-    if (job.info.arch != OTA_PATCH_RAW && copies.size() < polished_copies) {
-        attempt(job, polish(job, copies, polished_bytes / (job.info.new_size + 1)), best);
+    if (copies.size() < polished_copies) {
+        attempt(job, polish(job, copies, effort.polished_bytes / (job.info.new_size + 1)), best);
     }
     return whole(job, within_budget(job, best.copies));
 }
@@ -154,11 +157,11 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     memcpy(job.info.old_sha256, j->old_sha256, 32);
     memcpy(job.info.new_sha256, j->new_sha256, 32);
     guess_windows(job.old_image, job.info);
-    Bytes best = smallest(job);
+    Bytes best = smallest(job, full);
     if (job.info.arch != OTA_PATCH_RAW) {
         job.info.arch = OTA_PATCH_RAW;
         guess_windows(job.old_image, job.info);
-        Bytes raw = smallest(job);
+        Bytes raw = smallest(job, second_candidate);
         if (best.empty() || (!raw.empty() && raw.size() < best.size())) {
             best = raw;
         }

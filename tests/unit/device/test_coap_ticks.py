@@ -1,0 +1,70 @@
+"""A CoAP channel that works for weeks, on a board whose ticks_ms wraps at 2**30 as on every MicroPython of 32 bits."""
+
+# SPDX-License-Identifier: MIT
+from ota.transport import coap, coap_link
+
+DAY_MS = 86400000
+MASK = (1 << 30) - 1
+HALF = 1 << 29
+
+
+class Ticks:
+    def __init__(self):
+        self.days = self.ms = 0
+
+    def ticks_ms(self):
+        return self.days * DAY_MS + self.ms & MASK
+
+    def ticks_add(self, ticks, ms):
+        return ticks + ms & MASK
+
+    def ticks_diff(self, a, b):
+        return (a - b + HALF & MASK) - HALF
+
+
+class Message:
+    code = 69  # content
+    observe = 5
+    block2 = -1
+
+
+class Link:
+    """A server that answers everything well, at the next poll."""
+
+    message = Message()
+
+    def __init__(self, *_):
+        self.is_open = self.busy = False
+        self.requests = 0
+        self.is_login = True
+
+    def open(self):
+        self.is_open = True
+
+    def payload(self):
+        return b'{"token": "t"}' if self.is_login else b""
+
+    def request(self, code, options, payload=b"", observe=False):
+        self.busy = True
+        self.is_login = self.requests == 0
+        self.requests += 1
+
+    def poll(self, wait_ms):
+        if not self.busy:
+            return 0
+        self.busy = False
+        return coap_link.RESPONSE
+
+
+def test_channel_asks_on_every_day_of_a_month():
+    real = coap.time, coap_link.Link
+    coap.time, coap_link.Link = ticks, _ = Ticks(), Link
+    try:
+        channel = coap.Coap(("pk", "dn", "ds"), ("h", 1), (False, None), 300, (lambda p: None, lambda: channel.inform("1.0.0")), bytearray(2048))
+        for ticks.days in range(30):
+            before = channel._link.requests
+            for ticks.ms in range(0, DAY_MS, 60000):
+                channel.poll()
+            assert channel._link.requests - before > 200, ticks.days
+    finally:
+        coap.time, coap_link.Link = real
