@@ -83,16 +83,17 @@ class Slot:
         return self._rejected > 0 and not self._reported
 
     def holds(self, artifact_type, size, digest):
-        """True if this slot was started for this very artifact, and its trailer has room for the marks to come."""
-        same = self.artifact_type == artifact_type and self.artifact_size == size and self._digest == digest[:6]
-        return self._started > 0 and same and self._room_for_marks()
+        """True if this slot was started for this very artifact."""
+        return self._started > 0 and self.artifact_type == artifact_type and self.artifact_size == size and self._digest == digest[:6]
 
-    def _room_for_marks(self):
-        """Every notice that resumes leaves a mark: after some 80 of them (14 in a sector of 2 KiB) the fetch begins again."""
+    def resumable(self):
+        """True if the artifact begun here can go on: it did already, or both *started* are there, of which a cut may leave one that can
+        be read today and not tomorrow; and there is room for the marks to come, for every notice that resumes leaves one."""
+        begun = not self.complete and not self.rejected and (self.progress > 0 or self._started > 1)
         to_come = _STEPS - min(self.progress, self.artifact_size) * _STEPS // max(self.artifact_size, 1)
         if self.artifact_type == PATCH and not self.installed:
             to_come += _INSTALL_STEPS
-        return (self._next + to_come + _KEPT) * _MARK < self._flash.sector
+        return begun and (self._next + to_come + _KEPT) * _MARK < self._flash.sector
 
     def artifact_offset(self):
         """Where the artifact lies: an image at the slot's start, a patch just below the trailer."""
@@ -212,8 +213,7 @@ class Slot:
 
     def _forget(self):
         """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""
-        for i in range(_MARK):
-            _mark[i] = 0
+        _mark[:] = bytes(_MARK)
         for offset in self._trailer_parts():
             for place in range(0, len(self.buf), _MARK):
                 if self.buf[place] in (_COMPLETE, _CONFIRMED, _STARTED):

@@ -53,7 +53,7 @@ class Update:
     def _begun(self):
         notice = self.notice
         slot = self._inactive
-        return not slot.complete and not slot.rejected and slot.holds(self._type, notice.size, notice.digest)
+        return slot.resumable() and slot.holds(self._type, notice.size, notice.digest)
 
     def steps(self):
         notice = self.notice

@@ -346,3 +346,20 @@ def test_floor_is_the_counter_of_a_confirmed_slot_only():
     assert slot.floor() == 4
     slot.reject(1091)
     assert slot.floor() == 0
+
+
+def test_one_mark_of_a_start_is_not_resumed_and_a_full_trailer_neither():
+    for copies, progress, expected in ((1, 0, False), (2, 0, True), (1, 1, True)):
+        board = Board()
+        board.slot(1).begin(IMAGE, 64 * SECTOR, DIGEST)
+        slot = board.slot(1)
+        if copies == 1:  # the second is lost
+            board.chip.put(slot.trailer + 16, bytes(16))
+        if progress:
+            board.slot(1).step(SECTOR)
+        assert board.slot(1).resumable() is expected, copies
+    slot = board.slot(1)
+    while slot.resumable():
+        slot.resume()
+    assert slot.holds(IMAGE, 64 * SECTOR, DIGEST)  # or a rejected one would be fetched again
+    assert slot.progress == SECTOR and 16 + 63 <= SECTOR // 16 - slot._next <= 16 + 64
