@@ -10,6 +10,7 @@ enum packet { PACKET_NONE, PACKET_BAD, PACKET_DATA, PACKET_END, PACKET_CANCEL };
 #define WINDOW_MS 100u
 #define BYTE_MS 1000u
 #define POLL_MS 1000u
+#define QUIET_MS 60000u // of silence; a byte that begins no packet counts as one of them
 
 static uint32_t block[LARGE_BLOCK / 4]; // words: flash takes aligned buffers only
 static uint32_t block_bytes;
@@ -129,13 +130,17 @@ static void cancel(void) {
     second_boot_put(CAN);
 }
 
-// One file into the slot. The number of bytes received, or a negative error; 0: the sender gave up.
+// One file into the slot. The number of bytes received, or a negative error; 0: the sender gave up, or there is none.
 static int32_t receive_file(const struct ota_slot *slot) {
-    uint32_t position = 0;
+    uint32_t position = 0, quiet_ms = 0;
     uint8_t expected = 0;
     bool begun = false, ended = false;
     for (;;) {
         enum packet p = receive();
+        quiet_ms = p == PACKET_NONE ? quiet_ms + POLL_MS : p == PACKET_BAD ? quiet_ms + 1 : 0;
+        if (quiet_ms >= QUIET_MS) {
+            return 0;
+        }
         if (p == PACKET_NONE && !begun) {
             second_boot_put(CRC_REQUEST);
         } else if (p == PACKET_NONE || p == PACKET_BAD) {
@@ -233,7 +238,7 @@ bool second_boot_console_wanted(void) {
     return second_boot_get(WINDOW_MS) == KEY;
 }
 
-bool second_boot_console(ota_boot_t *b) {
+void second_boot_console(ota_boot_t *b) {
     uint8_t confirmed = newest_confirmed(b->trailer);
     uint8_t target = confirmed == 0 ? 1 : 0;
     uint32_t floor = confirmed == OTA_BOOT_SLOTS ? 0 : b->trailer[confirmed].counter;
@@ -244,7 +249,7 @@ bool second_boot_console(ota_boot_t *b) {
     say("\r\n");
     int32_t r = receive_file(slot);
     if (r == 0) {
-        return false;
+        return;
     }
     if (r > 0) {
         r = verify(b, slot, floor);
@@ -256,5 +261,4 @@ bool second_boot_console(ota_boot_t *b) {
     if (r != OTA_OK) {
         say_code((int)r);
     }
-    return r == OTA_OK;
 }

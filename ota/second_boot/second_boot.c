@@ -31,7 +31,6 @@ void second_boot_main(void) {
     } else {
         start_chosen();
     }
-    while (!second_boot_console(&work)) {
-    }
+    second_boot_console(&work);
     second_boot_restart();
 }

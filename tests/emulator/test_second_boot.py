@@ -230,16 +230,20 @@ def test_both_slots_corrupt_then_ymodem_then_it_boots(tmp_path, second_boot, pay
         board.port.expect("installed.*image rescue magic 544f504d what 03010000")
 
 
+def open_console(board):
+    board.port.expect("image old")
+    board.reset()
+    end = time.monotonic() + 5
+    while CONSOLE.encode() not in board.port.heard and time.monotonic() < end:
+        board.port.send("w")
+        board.port.read(0.02)
+    board.port.expect(CONSOLE + "B\r\n")
+
+
 def test_w_opens_the_console_and_what_it_installs_supersedes(tmp_path, second_boot, payloads):
     parts = flash(second_boot, image(payloads("old")), None, marks(complete(4), CONFIRMED))
     with Board(tmp_path, parts) as board:
-        board.port.expect("image old")
-        board.reset()
-        end = time.monotonic() + 5
-        while CONSOLE.encode() not in board.port.heard and time.monotonic() < end:
-            board.port.send("w")
-            board.port.read(0.02)
-        board.port.expect(CONSOLE + "B\r\n")
+        open_console(board)
         ymodem(board.port, image(payloads("next")))
         board.port.expect("installed.*image next")
     assert board.flash.read_bytes()[SLOT_B + TRAILER:][:32] == marks(complete(5))
@@ -269,6 +273,22 @@ def test_second_boot_built_without_console_tries_as_often_as_configured_and_list
     with Board(tmp_path / "nothing", flash(other)) as board:
         board.port.expect("rst cause:1.*rst cause:3.*rst cause:3")
         assert CONSOLE.encode() not in board.port.heard
+
+
+def test_console_that_hears_noise_and_then_nothing_restarts_the_board(tmp_path, second_boot, payloads):
+    with Board(tmp_path, flash(second_boot, image(payloads("old")), a_marks=marks(complete(4), CONFIRMED))) as board:
+        open_console(board)
+        for _ in range(570):  # a millisecond of the minute for each byte; the rest is silence
+            board.port.send("~" * 100)
+            board.port.expect("\x15{100}")
+        board.port.expect("image old", timeout=20)
+
+
+def test_console_that_is_cancelled_starts_the_image(tmp_path, second_boot, payloads):
+    with Board(tmp_path, flash(second_boot, image(payloads("old")), a_marks=marks(complete(4), CONFIRMED))) as board:
+        open_console(board)
+        board.port.send(b"\x18")
+        board.port.expect("image old", timeout=20)
 
 
 def test_console_refuses_more_than_a_slot_holds(tmp_path, second_boot):

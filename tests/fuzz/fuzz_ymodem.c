@@ -109,7 +109,11 @@ static void receive(const uint8_t *before) {
     memset(work, 0, sizeof(*work));
     work->trailer[1].complete = work->trailer[1].confirmed = 2; // slot B runs: A is the one to write
     work->trailer[1].sequence = 7;
-    if (setjmp(gone) == 0 && second_boot_console(work) && !is_signed(cells)) {
+    if (setjmp(gone) == 0) {
+        second_boot_console(work);
+    }
+    ota_trailer_t trailer;
+    if (ota_trailer_read(&trailer, &second_boot_flash, SLOT) != OTA_OK || (trailer.complete > 0 && !is_signed(cells))) {
         abort(); // installed what nobody signed
     }
     if (chip.misuses > 0 || memcmp(cells + SLOT, before, SLOT) != 0) {

@@ -396,7 +396,7 @@ int second_boot_get(uint32_t ms) {
     (void)ms;
     const uint32_t blocks = (sent_bytes + BLOCK - 1) / BLOCK, at = stream_at;
     if (sent == NULL || at > (blocks + 2) * PACKET + 1) {
-        if (++silence > 64) {
+        if (++silence > 32) { // before the console restarts the chip, which would go on for ever
             longjmp(out, LEAVE_STUCK);
         }
         return -1;
