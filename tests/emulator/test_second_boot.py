@@ -3,7 +3,10 @@
 import dataclasses
 import os
 import struct
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import otacore
 import pytest
@@ -299,10 +302,19 @@ def test_console_refuses_more_than_a_slot_holds(tmp_path, second_boot):
 
 
 def test_second_boot_fits_and_esptool_reads_it(second_boot):
-    import subprocess
-    import sys
-    from machine import BUILD
     assert len(second_boot) <= 0x4000
     said = subprocess.run([sys.executable, "-m", "esptool", "image-info", BUILD / "second_boot.bin"], capture_output=True, text=True, check=True).stdout
     assert "Checksum" in said and "(valid)" in said
     assert emulate.EXIT_POWER_CUT
+
+
+def test_what_mpota_flashes_starts_on_a_board_that_was_updated(tmp_path, second_boot, payloads):
+    old, new = image(payloads("old")), image(payloads("new"))
+    (tmp_path / "new.img").write_bytes(new)
+    with Board(tmp_path, flash(second_boot, None, old, marks(complete(1), CONFIRMED), marks(complete(2), CONFIRMED))) as board:
+        board.port.expect("image old")
+        subprocess.run([Path(sys.executable).parent / "mpota", "flash", tmp_path / "new.img", "--board", "esp8266", "--port", board.rfc2217_url], check=True)
+        board.port.expect("image new")
+    kept = board.flash.read_bytes()
+    assert kept[SLOT_A:].startswith(new) and kept[SLOT_B:].startswith(old)
+    assert all(kept[slot + TRAILER :][:SECTOR] == b"\xff" * SECTOR for slot in (SLOT_A, SLOT_B))

@@ -3,18 +3,21 @@
 
 import subprocess
 import sys
+import tempfile
 
 from mpota import image, storage
 from mpota.errors import ToolError
 
 
 def plan(board, image_path, second_boot_path=None):
-    """[(offset, path)] of what to write; the image is checked first."""
+    """[(offset, path)] of what to write; the image is checked first. Path None is a sector to be blank: what the trailers
+    said of the images before would else be believed, and slot B started where an update lies in it."""
     if not board.second_boot:
         raise ToolError(board.name, "this board is not flashed over a serial port")
     if image.parse(storage.read(image_path), image_path).flags & image.NON_BOOTABLE:
         raise ToolError(image_path, "a patch, which cannot be flashed")
     parts = [(board.slots[0].offset, image_path)]
+    parts += [(slot.end - board.sector, None) for slot in board.slots]
     if second_boot_path:
         if len(storage.read(second_boot_path)) > board.second_boot.size:
             raise ToolError(second_boot_path, f"larger than the second boot's {board.second_boot.size} bytes")
@@ -25,7 +28,10 @@ def plan(board, image_path, second_boot_path=None):
 def write(board, port, parts):
     """Runs esptool; its output goes to this terminal. The ROM's own loader is enough and the only one emulated."""
     command = [sys.executable, "-m", "esptool", "--chip", board.chip, "--port", port, "--no-stub", "write-flash"]
-    for offset, path in parts:
-        command += [hex(offset), str(path)]
-    if subprocess.run(command, check=False).returncode:
-        raise ToolError(port, "esptool failed")
+    with tempfile.NamedTemporaryFile(suffix=".blank") as blank:
+        blank.write(b"\xff" * board.sector)
+        blank.flush()
+        for offset, path in parts:
+            command += [hex(offset), str(path or blank.name)]
+        if subprocess.run(command, check=False).returncode:
+            raise ToolError(port, "esptool failed")

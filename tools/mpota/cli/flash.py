@@ -14,7 +14,7 @@ from mpota import esptool_
 @click.option("--second-boot", metavar="PATH", help="Write the loader too, as on a new board.")
 @click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
 def flash(image, name, port, second_boot, folder):
-    """Writes IMAGE into slot A of a board over its serial port, with esptool."""
+    """Writes IMAGE into slot A of a board over its serial port, with esptool. It is what starts next, whatever was updated before."""
     board = boards.load(name, folder)
     esptool_.write(board, port, esptool_.plan(board, image, second_boot))
     click.echo(f"{image}: in slot A at {board.slots[0].offset:#x}")
