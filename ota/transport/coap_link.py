@@ -129,6 +129,8 @@ class Link:
         `message`, which native.coap_read describes, and payload(), or CUT. OSError if the server is gone."""
         if self._state == _UNSENT:
             self._transmit()
+        if self._seen and time.ticks_diff(time.ticks_ms(), self._seen_ms) >= _EXCHANGE_LIFETIME_MS:
+            self._seen = []  # while ticks can still tell: they begin again within days
         n = self._receive()
         end = time.ticks_add(time.ticks_ms(), wait_ms)
         while not n and time.ticks_diff(end, time.ticks_ms()) > 0:
@@ -183,7 +185,7 @@ class Link:
         kind, code, mid, token = message[:4]
         if kind == _RST or code == _EMPTY:
             return self._control(kind, mid) if code == _EMPTY and n == _HEAD else NOTHING
-        if kind == _CON and mid in self._seen and time.ticks_diff(time.ticks_ms(), self._seen_ms) < _EXCHANGE_LIFETIME_MS:
+        if kind == _CON and mid in self._seen:
             return self._answer(_ACK)
         waits = self._state != _IDLE and token == self._token
         good = n > _DATAGRAM or message.payload >= 0

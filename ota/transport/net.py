@@ -21,8 +21,8 @@ _DRAIN = const(128)
 
 
 class Socket:
-    """A socket that waits at most timeout_ms for a byte; an operation that reads lines or messages ends after 20 s.
-    feed(): restarts the watchdog; called before each wait."""
+    """A socket that waits at most timeout_ms for a byte; what is read into one buffer or written at once takes 20 s at most, and
+    so does an operation that reads lines or messages. feed(): restarts the watchdog; called before each wait."""
 
     secure = False
 
@@ -30,9 +30,9 @@ class Socket:
         self.raw = raw
         self._feed = feed
         self._timeout_ms = timeout_ms
-        self._timeout_s = timeout_ms / 1000
         self._blocking = True
         self._one = bytearray(1)
+        self._began = self._moved = 0
         self._head_left = _HEAD_MAX
         self.unheard = 0  # pings since the last byte
         self.restart()
@@ -42,7 +42,8 @@ class Socket:
         self._end = time.ticks_add(time.ticks_ms(), _OPERATION_MS)
 
     def connect(self, address):
-        self._block()
+        self._feed()
+        self.raw.settimeout(self._timeout_ms / 1000)
         self.raw.connect(address)
 
     def setblocking(self, blocking):
@@ -50,17 +51,17 @@ class Socket:
         self._blocking = blocking
 
     def write(self, data, n=-1):
-        self._block()
         view = memoryview(data)
         if n >= 0:
             view = view[:n]
-        end = time.ticks_add(time.ticks_ms(), self._timeout_ms)
-        while len(view):
-            done = self.raw.write(view)
-            if done:
-                view = view[done:]
-            elif time.ticks_diff(end, time.ticks_ms()) <= 0:
-                raise OSError(_ETIMEDOUT)
+        self._begin()
+        while True:
+            n = self.raw.write(view)
+            if n:
+                view = view[n:]
+            if not len(view):
+                return
+            self._wait(n)
 
     def read(self, n):
         """Exactly n bytes; past the limit the rest is read and dropped. Not blocking: one byte, or None if nothing
@@ -85,14 +86,15 @@ class Socket:
 
     def readinto(self, buf):
         """Fills buf; returns fewer bytes only at the end of the stream."""
-        self._block()
-        end = time.ticks_add(time.ticks_ms(), self._timeout_ms)
+        got = 0
+        self._begin()
         while True:
-            n = self.raw.readinto(buf)
-            if n is not None:
-                return n
-            if time.ticks_diff(end, time.ticks_ms()) <= 0:
-                raise OSError(_ETIMEDOUT)
+            n = self.raw.readinto(memoryview(buf)[got:] if got else buf)
+            if n:
+                got += n
+            if n == 0 or got == len(buf):
+                return got
+            self._wait(n)
 
     def readline(self):
         """A line with its newline; of a longer one the first 1024 bytes, the rest dropped."""
@@ -116,9 +118,22 @@ class Socket:
         if self.readinto(buf) != len(buf):
             raise OSError(_ECONNRESET)
 
-    def _block(self):
+    def _begin(self):
+        """The library's own wait begins anew with each byte: a peer that sends one now and then would hold the board in it."""
+        self.raw.setblocking(False)
         self._feed()
-        self.raw.settimeout(self._timeout_s)
+        self._began = self._moved = time.ticks_ms()
+
+    def _wait(self, n):
+        """Between two tries to move bytes, of which the last one moved n."""
+        now = time.ticks_ms()
+        if n:
+            self._moved = now
+        if time.ticks_diff(now, self._moved) >= self._timeout_ms or time.ticks_diff(now, self._began) >= _OPERATION_MS:
+            raise OSError(_ETIMEDOUT)
+        if not n:
+            self._feed()
+            time.sleep_ms(1)
 
 
 class _SocketModule:

@@ -45,10 +45,6 @@ class _TlsSocket(net.Socket):
         super().__init__(wrapped, timeout_ms, feed)
         self._plain = plain
 
-    def _block(self):
-        self._feed()
-        self._plain.settimeout(self._timeout_s)
-
     def close(self):
         self.raw.close()
         self._plain.close()

@@ -33,6 +33,9 @@ class Clock:
         self.now += self.look_ms
         return self.now
 
+    def sleep_ms(self, ms):
+        self.now += ms
+
     def ticks_add(self, ticks, ms):
         return ticks + ms
 

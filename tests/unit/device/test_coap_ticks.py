@@ -1,6 +1,7 @@
 """A CoAP channel that works for weeks, on a board whose ticks_ms wraps at 2**30 as on every MicroPython of 32 bits."""
 
 # SPDX-License-Identifier: MIT
+from ota import native
 from ota.transport import coap, coap_link
 
 DAY_MS = 86400000
@@ -68,3 +69,43 @@ def test_channel_asks_on_every_day_of_a_month():
             assert channel._link.requests - before > 200, ticks.days
     finally:
         coap.time, coap_link.Link = real
+
+
+class Repeating(coap_link.Link):
+    """What the server observed sends, always with the same message id; what is answered is counted."""
+
+    def __init__(self):
+        super().__init__(("h", 1), False, None, bytearray(2048))
+        self._observed = b"token"
+        self._seen = []
+        self.sends = False
+        self.answered = 0
+
+    def _receive(self):
+        if not self.sends:
+            return None
+        message = native.coap_write(0, 69, 7, b"token", ((6, b"\5"),), b"{}")
+        self.view[: len(message)] = message
+        return len(message)
+
+    def _write(self, message):
+        self.answered += 1
+
+
+def test_message_id_of_days_ago_is_a_new_message():
+    real = coap_link.time
+    coap_link.time = ticks = Ticks()
+    try:
+        link = Repeating()
+        link.sends = True
+        assert link.poll() == coap_link.NOTIFICATION
+        ticks.ms = 246000
+        assert link.poll() == coap_link.NOTHING  # a repetition, acknowledged once more
+        assert link.answered == 2
+        link.sends = False
+        for ticks.days in range(1, 10):
+            assert link.poll() == coap_link.NOTHING
+        link.sends = True
+        assert link.poll() == coap_link.NOTIFICATION
+    finally:
+        coap_link.time = real

@@ -130,6 +130,35 @@ def test_operation_ends_after_twenty_seconds_though_bytes_keep_coming():
     assert sock.read(2) == b"\x80\x80"
 
 
+class Drip(Wire):
+    """A peer that sends a byte every two seconds, and takes one."""
+
+    def __init__(self):
+        super().__init__()
+        self._next = 0
+
+    def _due(self):
+        if clock.now < self._next:
+            return False
+        self._next = clock.now + 2000
+        return True
+
+    def readinto(self, buf):
+        return 1 if self._due() else None
+
+    def write(self, data):
+        return 1 if self._due() else None
+
+
+def test_peer_that_sends_or_takes_a_byte_now_and_then_holds_the_board_for_twenty_seconds():
+    for action in (lambda s: s.readinto(bytearray(2048)), lambda s: s.read(4000), lambda s: s.readline(), lambda s: s.write(bytes(2048))):
+        fed = []
+        sock = net.Socket(Drip(), 3000, lambda: fed.append(clock.now))
+        start = clock.now
+        assert code_of(action, sock) == ETIMEDOUT
+        assert 20000 <= clock.now - start <= 23000 and fed[-1] - start > 18000
+
+
 def test_body_may_take_longer_than_an_operation():
     sock = over(b"x" * 100)
     clock.now += 60000

@@ -8,7 +8,7 @@ ETIMEDOUT = 110
 
 class Wire:
     """A peer that has sent `rx` and, unless `open`, has closed; what is written goes to `tx`. The semantics are those of
-    MicroPython's streams: reads fill their buffer, None is "would block"."""
+    MicroPython's streams: reads fill their buffer, or where they do not block return what has come; None is "would block"."""
 
     def __init__(self, rx=b"", is_open=True):
         self.rx = rx
@@ -44,7 +44,7 @@ class Wire:
         self.rx = self.rx[n:]
         if n < len(buf) and self.is_open:
             if not self._blocking:
-                return None
+                return n or None
             raise OSError(ETIMEDOUT, "")
         return n
 
@@ -99,7 +99,7 @@ class _Stream:
             try:
                 n = self._sock.recv_into(memoryview(buf)[got:])
             except BlockingIOError:
-                return None
+                return got or None
             except TimeoutError:
                 raise OSError(ETIMEDOUT, "")
             if not n:
