@@ -32,7 +32,7 @@ class Sector {
     Sector(const Costs &c, const std::vector<uint8_t> &inside_copy, const std::vector<uint8_t> &in_copy, uint32_t first, uint32_t end)
         : costs(c), inside(inside_copy), covered(in_copy), from(first), to(end), came((end - first) * ways) {}
 
-    // The fewest bits with at most this work. way[i] becomes how byte i is made.
+    // Few bits with at most this work. way[i] becomes how byte i is made.
     void choose(double most, std::vector<uint8_t> &way) {
         double low = 0, high = 1;
         for (int i = 0; i < 20; i++) {
@@ -40,6 +40,9 @@ class Sector {
             (choose_at(price, way) > most ? low : high) = price;
         }
         choose_at(high, way);
+        std::vector<uint8_t> thrifty(way.begin() + from, way.begin() + to);
+        choose_at(low, way);
+        join(most, thrifty, way);
     }
 
   private:
@@ -59,6 +62,32 @@ class Sector {
         }
         bool made_new = way != as_is && costs.bytes[i] > 0;
         return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -tree_work} : now;
+    }
+
+    double work_of_way(const std::vector<uint8_t> &way) const {
+        double work = 0;
+        uint8_t before = as_is;
+        for (uint32_t i = from; i < to; i++) {
+            work += (change(i, before, way[i]) + of(i, way[i])).work;
+            before = way[i];
+        }
+        return work;
+    }
+
+    // Bytes that are alike all change their way at one price: the first ones keep the way that takes too long, as far as there is time.
+    void join(double most, const std::vector<uint8_t> &thrifty, std::vector<uint8_t> &way) const {
+        const std::vector<uint8_t> slow(way.begin() + from, way.begin() + to);
+        auto split_at = [&](uint32_t n) {
+            std::copy(slow.begin(), slow.begin() + n, way.begin() + from);
+            std::copy(thrifty.begin() + n, thrifty.end(), way.begin() + from + n);
+        };
+        uint32_t fits = 0, too_long = to - from;
+        while (too_long - fits > 1) {
+            uint32_t n = (fits + too_long) / 2;
+            split_at(n);
+            (work_of_way(way) > most ? too_long : fits) = n;
+        }
+        split_at(fits);
     }
 
     double choose_at(double price, std::vector<uint8_t> &way) {
