@@ -431,7 +431,7 @@ class Decoder:
         elif 4 < kind < 8:
             self.old_pos = self.ends[kind - 5] + self.number(self.back)
         self.old_pos &= M32
-        if kind > 8 or self.old_pos >= self.h.old_size:
+        if kind > 8 or self.old_pos > self.h.old_size:
             raise Refused("copy")
         self.ends = [here, *self.ends[:2]]
         self.copying, self.run, self.subs, self.plain = 1, 0, 0, 0
@@ -446,7 +446,7 @@ class Decoder:
     def copy_step(self):
         if self.run > 8:
             self.fill(0)
-        b = (self.old[self.old_pos : self.old_pos + 8] + bytes(8))[:8]
+        b = self.old[self.old_pos : self.old_pos + 8].ljust(8, b"\xff")
         site = None if self.left else self.find(b)
         if site:
             return self.code_half(site, b[:4]) if site.kind >= HALF else self.code_site(site, b[:4])
@@ -460,8 +460,8 @@ class Decoder:
         return sum(self.run >= n for n in (1, 4, 16, 48, 160))
 
     def unit_step(self, b, c):
-        n = min(self.arch.unit(self, b), self.h.new_size - self.new_pos, self.h.old_size - self.old_pos)
-        n = next((i for i in range(1, n) if self.inside_site(b, i)), max(n, 1))
+        n = min(self.arch.unit(self, b), self.h.new_size - self.new_pos)
+        n = next((i for i in range(1, n) if self.inside_site(b, i)), n)
         if self.flag(self.f_unit[16 * self.run_class() + c]):
             self.left, self.equal = n, 1
             return
@@ -547,7 +547,7 @@ class Decoder:
         return last >> 4 == 1 or (not self.address() + i & 1 and not (self.old_pos ^ self.new_pos) & 1)
 
     def room(self, i):
-        return self.old_pos + i + 4 <= self.h.old_size and self.new_pos + i + 4 <= self.h.new_size
+        return self.new_pos + i + 4 <= self.h.new_size
 
     def is_word(self, b, i):
         aligned = not (self.h.base + self.old_pos + i) & 3 and not (self.old_pos ^ self.new_pos) & 3

@@ -114,6 +114,12 @@ def edited(old, edits):
     return bytes(new)
 
 
+def padded(rng, image):
+    """The image with what looks like erased flash somewhere in it and behind it."""
+    at = rng.randrange(len(image) + 1)
+    return image[:at] + b"\xff" * rng.randrange(100) + image[at:] + b"\xff" * rng.randrange(400)
+
+
 def words(rng, n):
     """n words of text, as far as a coder of bytes can tell."""
     known = ["".join(rng.choices("etaoinsrhdlucmfywgpbvk", k=rng.randrange(2, 9))) for _ in range(400)]

@@ -37,12 +37,12 @@ void patch_end_copy(struct patch_state *s) {
     s->left = 0;
 }
 
-// PATCH_OLD_AHEAD old bytes; those past the end read as zero. NULL if reading failed.
+// PATCH_OLD_AHEAD old bytes; those past the end read as erased flash: padding is copied from there. NULL if reading failed.
 static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io *io) {
     uint32_t at = s->old_pos - s->old_from;
     if (at > OTA_PATCH_READ_BYTES - PATCH_OLD_AHEAD) {
         uint32_t from = s->old_pos & ~3u, n = from < s->info.old_size ? at_most(s->info.old_size - from, OTA_PATCH_READ_BYTES) : 0;
-        memset(s->old + n, 0, OTA_PATCH_READ_BYTES - n);
+        memset(s->old + n, 0xff, OTA_PATCH_READ_BYTES - n);
         int r = n ? io->read(io->ctx, from, s->old, n) : 0;
         if (r < 0) {
             s->error = r;
@@ -131,7 +131,7 @@ static int start(struct patch_state *s) {
         return kind == KIND_SWITCH && progress ? OTA_OK : OTA_E_PATCH_DATA;
     }
     uint32_t pos = start_place(s, kind, want, k);
-    if (pos >= s->info.old_size) {
+    if (pos > s->info.old_size) {
         return OTA_E_PATCH_DATA;
     }
     s->ends[2] = s->ends[1];
@@ -141,7 +141,6 @@ static int start(struct patch_state *s) {
     s->copying = true;
     s->run = s->subs = s->plain = 0;
     s->fill_at = pos;
-    s->old_end = at_most(s->info.old_size, pos + (s->info.new_size - s->new_pos));
     patch_skew(s);
     patch_remember(s, (int32_t)(s->new_pos - pos));
     uint32_t reach = patch_tree(s, s->node + N_REACH, 4, patch_ask(s, PATCH_ASK_REACH, NULL, 0));

@@ -89,7 +89,6 @@ struct patch_state {
     struct ota_patch_info info;
     uint32_t run, new_pos, old_pos, old_from, gap, ends[3];
     uint32_t switched; // where the last switch was, plus 1
-    uint32_t old_end; // of this copy: where the first of the two images ends
     uint32_t fill_at; // where to look next whether a region is unknown
     union {
         uint8_t *at; // where new bytes are put

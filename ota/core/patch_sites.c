@@ -41,7 +41,7 @@ static bool known(struct patch_state *s, struct patch_site *site) {
 }
 
 uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
-    uint32_t at = s->info.base + s->old_pos, skew = s->skew, ahead = s->old_pos < s->old_end ? s->old_end - s->old_pos : 0;
+    uint32_t at = s->info.base + s->old_pos, skew = s->skew, ahead = s->info.new_size - s->new_pos;
     if (ahead >= 4 && !((at | skew) & 3)) {
         site->target = ota_get_le32(b);
         if (known(s, site)) {

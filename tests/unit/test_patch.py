@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import patch_board
 import patch_oracle
 from mpota import patch
-from patch_pairs import edited, linked_pair, moved_pair, words
+from patch_pairs import edited, linked_pair, moved_pair, padded, words
 
 VECTORS = ROOT / "tests" / "vectors" / "patch-1"
 ARCHS = patch.ARCHS
@@ -98,6 +98,20 @@ def test_patch_keeps_to_its_state_budget(state):
 def test_empty_images_round_trip():
     for old, new in ((b"", b""), (b"", b"abc" * 20), (b"abc" * 20, b"")):
         round_trip(old, new, "auto")
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_erased_flash_in_and_behind_an_image_costs_little(arch):
+    old, new = linked_pair(11, arch, 100)
+    round_trip(old, padded(random.Random(1), new), arch)
+    gap = new[:1000] + b"\xff" * 70000 + new[1000:] + b"\xff" * 70000
+    data = patch.make(old, gap, arch)
+    assert len(data) < len(patch.make(old, new, arch)) + 64 and patch.apply(old, data) == gap
+
+
+def test_erased_flash_alone_costs_little():
+    for old in (b"", b"abc"):
+        assert len(round_trip(old, b"\xff" * 5000, "raw")) < 100
 
 
 def test_a_call_to_the_other_end_of_the_address_space_round_trips():

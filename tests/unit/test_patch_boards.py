@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import patch_board
 import patch_oracle
 from mpota import patch
-from patch_pairs import corpus_pairs, edited, linked_pair, words
+from patch_pairs import corpus_pairs, edited, linked_pair, padded, words
 
 ARCHS, STATES = patch.ARCHS, (16384, 8192, 6144, 4096)
 SMALL, DAMAGED = 1000, 400
@@ -36,14 +36,15 @@ def board(built):
 
 
 def small_pair(seed):
-    """(old, new): unrelated, edited or relinked images, an architecture's turn each."""
+    """(old, new): unrelated, edited, relinked, or relinked and padded images, an architecture's turn each."""
     rng = random.Random(seed)
     if seed % 4 == 0:
         return rng.randbytes(rng.randrange(200)), rng.randbytes(rng.randrange(200))
     if seed % 4 == 1:
         old = rng.randbytes(rng.randrange(800))
         return old, edited(old, [(rng.randrange(1 << 16), rng.randrange(40), rng.randbytes(rng.randrange(40))) for _ in range(rng.randrange(6))])
-    return linked_pair(seed, ARCHS[seed // 4 % len(ARCHS)], rng.randrange(2, 14))
+    old, new = linked_pair(seed, ARCHS[seed // 4 % len(ARCHS)], rng.randrange(2, 14))
+    return old, padded(rng, new) if seed % 4 == 2 else new
 
 
 @functools.cache

@@ -174,7 +174,6 @@ Sites find_sites(const Bytes &image, const ota_patch_info &info) {
     Sites r = {Bytes(n + 8, PATCH_NO_SITE), Bytes(n + 8, 1), std::vector<uint32_t>(n + 8)};
     State memory;
     patch_state *s = scan_state(memory, info, n);
-    s->old_end = n;
     patch_skew(s);
     for (uint32_t i = 0; i + 4 <= n;) {
         patch_site site;

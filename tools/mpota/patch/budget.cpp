@@ -148,7 +148,7 @@ Plan follow(uint32_t old_size, const std::vector<Copy> &copies, const std::vecto
             for (end = at + 1; end < c.to + c.size && (way[end] == literals) == (way[at] == literals);) {
                 end++;
             }
-            if (way[at] != literals && c.from + (at - c.to) < old_size) {
+            if (way[at] != literals && c.from + (at - c.to) <= old_size) {
                 r.copies.push_back({at, c.from + (at - c.to), end - at});
             }
         }

@@ -90,6 +90,9 @@ double Chooser::step_cost(Path &path, uint32_t from, uint32_t to) const {
     if (to < path.covered) {
         return 0;
     }
+    if (from >= job.old_image.size()) {
+        return job.new_image[to] == 0xff ? hit_cost : substitution[to];
+    }
     bool fits = old_sites.type[from] != PATCH_WORD || !((from ^ to) & 3);
     if (old_sites.type[from] != PATCH_NO_SITE && fits && to + 4 <= job.new_image.size()) {
         path.covered = to + old_sites.size[from];
@@ -153,11 +156,7 @@ void Chooser::leave(Run &run, uint32_t at) const {
 void Chooser::advance(Run &run, uint32_t at) const {
     size_t kept = 0;
     for (Path &p : run.paths) {
-        int64_t from = (int64_t)at - p.diagonal;
-        if (from >= (int64_t)job.old_image.size()) {
-            continue;
-        }
-        p.cost += step_cost(p, (uint32_t)from, at);
+        p.cost += step_cost(p, at - (uint32_t)p.diagonal, at);
         if (at < p.end || p.cost <= run.gap + 1) {
             run.paths[kept++] = p;
         }
@@ -187,7 +186,7 @@ std::vector<Copy> Chooser::choose() {
         }
         for (Path &p : run.paths) {
             double cost = start_cost(run, at, p.diagonal);
-            if (cost < p.cost) {
+            if (cost < p.cost && at - (uint32_t)p.diagonal <= job.old_image.size()) {
                 p.cost = cost;
                 p.start = at;
                 p.covered = 0;
@@ -226,10 +225,11 @@ void Chooser::learn_displacements(const std::vector<Copy> &copies) {
         }
     };
     for (const Copy &c : copies) {
-        for (uint32_t r = c.from >> 9; c.size >= 32 && r <= (c.from + c.size) >> 9; r++) {
+        uint32_t end = std::min(c.from + c.size, (uint32_t)job.old_image.size());
+        for (uint32_t r = c.from >> 9; c.size >= 32 && r <= end >> 9; r++) {
             add(known[r], (int32_t)(c.to - c.from), by_copy);
         }
-        for (uint32_t i = 0; i + 4 <= c.size; i++) {
+        for (uint32_t i = 0; c.from + i + 4 <= end; i++) {
             int32_t r = old_sites.type[c.from + i] == PATCH_NO_SITE ? -1 : region(old_sites.target[c.from + i]);
             if (r < 0 || old_sites.type[c.from + i] != new_sites.type[c.to + i]) {
                 continue;

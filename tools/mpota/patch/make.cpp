@@ -107,6 +107,7 @@ std::vector<Copy> choose_copies(Job job, int rounds) {
     guess_windows(job.new_image, moved);
     Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, moved);
     std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), shortest_seed);
+    add_erased_seeds(seeds, job);
     add_pointer_seeds(seeds, job, old_sites, new_sites);
     Chooser chooser(job, old_sites, new_sites, seeds);
     std::vector<Copy> copies, best;

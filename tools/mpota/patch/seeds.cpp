@@ -239,6 +239,19 @@ void add_pointer_seeds(std::vector<Seed> &seeds, const Job &job, const Sites &ol
     });
 }
 
+// Padding: what looks erased is what stands behind the old image.
+void add_erased_seeds(std::vector<Seed> &seeds, const Job &job) {
+    const uint32_t least = 12;
+    const Bytes &b = job.new_image;
+    for (uint32_t at = 0, end; at < b.size(); at = end + 1) {
+        for (end = at; end < b.size() && b[end] == 0xff; end++) {
+        }
+        if (end - at >= least) {
+            seeds.push_back({at, end, (int32_t)(at - job.info.old_size), end - at});
+        }
+    }
+}
+
 std::vector<Seed> find_seeds(const Bytes &old_image, const Bytes &new_image, uint32_t shortest) {
     if (old_image.size() < 2) {
         return {};
