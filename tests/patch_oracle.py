@@ -201,7 +201,9 @@ class Thumb:
 
     @staticmethod
     def unit(d, b):
-        if d.address() & 1 or (d.old_pos ^ d.new_pos) & 1:
+        if (d.old_pos ^ d.new_pos) & 1:
+            return 4
+        if d.address() & 1:
             return 1
         return 2 if b[1] < 0xE8 <= b[3] else 4
 

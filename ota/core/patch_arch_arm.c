@@ -6,9 +6,9 @@ static uint32_t at(const struct patch_state *s) {
     return s->new_pos + s->info.base;
 }
 
-// Two half-words, but the first alone if the second might begin an instruction of two.
+// Two half-words, but the first alone if the second might begin an instruction of two. Shifted by an odd number, instructions are data.
 static uint32_t unit(const struct patch_state *s, const uint8_t *b, uint32_t class) {
-    uint32_t n = (at(s) | s->skew) & 1 ? 1 : b[1] < 0xe8 && b[3] >= 0xe8 ? 2 : 4;
+    uint32_t n = s->skew & 1 ? 4 : at(s) & 1 ? 1 : b[1] < 0xe8 && b[3] >= 0xe8 ? 2 : 4;
     return n << 4 | class;
 }
 

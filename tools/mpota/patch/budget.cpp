@@ -35,7 +35,7 @@ class Sector {
     // Few bits with at most this work. way[i] becomes how byte i is made.
     void choose(double most, std::vector<uint8_t> &way) {
         double low = 0, high = 1;
-        for (int i = 0; i < 20; i++) {
+        for (int i = 0; i < 14; i++) {
             double price = (low + high) / 2;
             (choose_at(price, way) > most ? low : high) = price;
         }

@@ -11,7 +11,7 @@ namespace {
 
 // Bits, as encoding real pairs costs them.
 const double literal_cost = 7.2, substitution_cost = 10.5, hit_cost = 0.04, end_cost = 6;
-const double start_same = 4, start_elsewhere = 8, start_bit = 1, start_back = 1.5;
+const double start_same = 4, start_elsewhere = 8, start_back = 1.5; // and the bits of the distance
 const double site_hit = 0.3, site_first = 10, site_miss = 16, site_zero = 2, site_again = 6, site_by_bytes = 8, site_unlike = 2;
 const size_t most_paths = 200; // diagonals followed at a time
 
@@ -98,7 +98,8 @@ double Chooser::step_cost(Path &path, uint32_t from, uint32_t to) const {
         path.covered = to + old_sites.size[from];
         return site_cost(path, from, to);
     }
-    return job.old_image[from] == job.new_image[to] ? hit_cost : substitution[to];
+    const double by_equal[] = {substitution[to], hit_cost}; // which one cannot be foretold
+    return by_equal[job.old_image[from] == job.new_image[to]];
 }
 
 // By the distance from where the last copy ended, or one of the three before.
@@ -106,15 +107,13 @@ double Chooser::start_cost(const Run &run, uint32_t at, int32_t diagonal) const 
     if (diagonal == run.diagonal) {
         return run.gap + start_same;
     }
-    double best = 32;
-    uint32_t from = at - (uint32_t)diagonal;
-    for (size_t i = 0; i < run.ends.size(); i++) {
-        uint32_t end = run.ends[i] + (i ? 0 : at - run.gap_from);
-        uint32_t distance = (uint32_t)std::abs((int32_t)(from - end));
-        double bits = distance ? 32 - __builtin_clz(distance) : 0;
-        best = std::min(best, start_bit * bits + (i ? start_back : 0));
+    uint32_t from = at - (uint32_t)diagonal, back = UINT32_MAX;
+    auto distance = [from](uint32_t end) { return (uint32_t)std::abs((int32_t)(from - end)); };
+    auto bits = [](uint32_t n) { return n ? 32 - __builtin_clz(n) : 0; };
+    for (size_t i = 1; i < run.ends.size(); i++) {
+        back = std::min(back, distance(run.ends[i]));
     }
-    return run.gap + start_elsewhere + best;
+    return run.gap + start_elsewhere + std::min((double)bits(distance(run.ends[0] + at - run.gap_from)), bits(back) + start_back);
 }
 
 void Chooser::begin(Run &run, uint32_t at, const Seed &seed) const {
@@ -158,7 +157,10 @@ void Chooser::advance(Run &run, uint32_t at) const {
     for (Path &p : run.paths) {
         p.cost += step_cost(p, at - (uint32_t)p.diagonal, at);
         if (at < p.end || p.cost <= run.gap + 1) {
-            run.paths[kept++] = p;
+            if (&run.paths[kept] != &p) {
+                run.paths[kept] = p;
+            }
+            kept++;
         }
     }
     run.paths.resize(kept);
@@ -185,6 +187,9 @@ std::vector<Copy> Chooser::choose() {
             begin(run, at, seeds[next]);
         }
         for (Path &p : run.paths) {
+            if (p.cost <= run.gap + (p.diagonal == run.diagonal ? start_same : start_elsewhere)) {
+                continue; // no start is cheaper
+            }
             double cost = start_cost(run, at, p.diagonal);
             if (cost < p.cost && at - (uint32_t)p.diagonal <= job.old_image.size()) {
                 p.cost = cost;

@@ -12,7 +12,7 @@ struct Effort {
     int rounds;
     uint32_t polished_bytes;
 };
-const Effort full = {5, 200000000}, second_candidate = {2, 0};
+const Effort full = {4, 200000000}, second_candidate = {2, 0};
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
 const uint32_t most_state = 255 * 256; // that a header can ask for

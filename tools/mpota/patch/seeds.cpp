@@ -9,6 +9,7 @@
 namespace {
 
 const uint32_t longest = 4096;   // matches are not measured further
+const uint32_t farthest = 65536;  // nor is how far images agree: where all is alike, each offset would see to the end
 const uint32_t long_enough = 200; // inside a match that goes on for so long no other is looked for
 const int neighbours = 10;        // matches tried on either side of the best
 const uint32_t margin = 32;
@@ -157,8 +158,8 @@ class Finder {
 
     // How far the images agree more often than not, in one direction.
     uint32_t reach(uint32_t at, int32_t diagonal, int step, int patience, uint32_t &weight) const {
-        int64_t i = at, score = 0, best = 0, end = at;
-        for (; score > best - patience; i += step) {
+        int64_t i = at, score = 0, best = 0, end = at, last = i + step * (int64_t)farthest;
+        for (; score > best - patience && i != last; i += step) {
             int64_t from = i - diagonal;
             if (i < 0 || from < 0 || i >= (int64_t)new_image.size() || from >= (int64_t)old_image.size()) {
                 break;
