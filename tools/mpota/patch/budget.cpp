@@ -8,7 +8,7 @@
 namespace {
 
 const uint32_t sector_size = 4096;
-const double budget = 960000; // instructions of an LX106 for a sector by the estimate, so that it stays below a million
+const double budget = 960000; // instructions for a sector by the estimate, so that it stays below a million
 const int rounds = 6;
 
 // How the bytes of a stretch are made: as without a budget; with verbatim literals and substitutions; as verbatim literals alone.

@@ -174,15 +174,19 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
     return value >= 65536 || abs((int)value - (int)g.site->target) >= 256 ? PATCH_NO_SHIFT : value;
 }
 
-// Instructions that a step takes an LX106: fitted to what real pairs and extreme ones take. For ARM it is those of a Cortex-M4.
+// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that the architecture is for.
+struct Work {
+    double decision, verbatim, literals, start, copy, copied, site;
+};
+const Work on_lx106 = {decision_work, verbatim_work, literals_work, 440, 165, 43, 210}, on_cortex_m4 = {36, 45, 72, 310, 180, 31, 236};
+
 double Encoder::work(bool copying, uint32_t made) const {
-    bool arm = job.info.arch == OTA_PATCH_THUMB || job.info.arch == OTA_PATCH_ARM;
-    const double start = 440, copy = arm ? 200 : 165, copied = 43, at_site = 210;
-    double coded = decision_work * decisions + verbatim_work * verbatim;
+    const Work &w = job.info.arch == OTA_PATCH_THUMB || job.info.arch == OTA_PATCH_ARM ? on_cortex_m4 : on_lx106;
+    double coded = w.decision * decisions + w.verbatim * verbatim;
     if (!copying) {
-        return coded + (made ? literals_work : start);
+        return coded + (made ? w.literals : w.start);
     }
-    return coded + copy + copied * made + (site_asked ? at_site : 0);
+    return coded + w.copy + w.copied * made + (site_asked ? w.site : 0);
 }
 
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {

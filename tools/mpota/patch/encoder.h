@@ -79,11 +79,11 @@ struct Costs {
     std::vector<float> bits;
     std::vector<float> bytes;       // of them, those of literals and substituted bytes
     std::vector<float> substituted; // and those of the latter alone
-    std::vector<float> work;        // instructions of an LX106
+    std::vector<float> work;        // instructions of the decoder
     double all_bits = 0;
 };
 
-// Instructions of an LX106: fitted together with those in emit.cpp, and to be fitted again with them.
+// Instructions of an LX106: fitted together with the others in emit.cpp, and to be fitted again with them.
 const double decision_work = 33, verbatim_work = 44, literals_work = 55;
 
 // What an encoder is to say. New bytes are verbatim from every other switch on.
