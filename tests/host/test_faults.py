@@ -1,6 +1,7 @@
 """What goes wrong around the tool: full disks, missing programs, missing state."""
 # SPDX-License-Identifier: MIT
 
+import errno
 import os
 import resource
 import subprocess
@@ -12,7 +13,11 @@ import pytest
 from mpota import pki
 from mpota.errors import ToolError
 
-from .helpers import DN, PK, mpota, mpota_process
+from .helpers import DN, PK, ROOT, mpota, mpota_process
+
+BOARDS = ROOT / "boards"
+KEYS = [word for name in ("image", "digest") for word in (f"--{name}-key", ROOT / "tests" / "keys" / "test-rsa2048.pem")]
+PUBLISH = ["publish", "image", "--key", "key", "--product", PK, "--timeout", "nan"]
 
 
 def limited(size):
@@ -124,8 +129,34 @@ def test_base_without_the_key_for_patches_is_wrong_usage(shelf, build, state):
     assert done.returncode == 2 and "--image-key" in done.stderr
 
 
+def test_what_is_no_file_or_no_text_is_named(state, tmp_path):
+    (tmp_path / "file").write_text("")
+    cases = {
+        f"{tmp_path}: Is a directory": ["config", "--config", tmp_path, "--boards", BOARDS],
+        f"{tmp_path}/file/Kconfig: Not a directory": ["config", "--boards", tmp_path / "file"],
+        f"{tmp_path}/file: File exists": ["firmware", tmp_path / "file", "--boards", BOARDS, *KEYS],
+        "\udcff: not UTF-8": ["device", "show", "\udcff", DN, "--state", state],
+        "x:99999: not HOST:PORT": ["firmware", tmp_path / "out", "--boards", BOARDS, *KEYS, "--server", "x:99999"],
+        "x:²: not HOST:PORT": ["firmware", tmp_path / "out", "--boards", BOARDS, *KEYS, "--server", "x:²"],
+        "'lämp.local': not a host's name": ["serve", "--state", state, "--host", "lämp.local"],
+        "'': not a host's name": ["serve", "--state", state, "--bind", ""],
+    }
+    for reason, command in cases.items():
+        check(mpota(*command), reason)
+
+
+def test_file_that_may_not_be_read_is_one_line(shelf, monkeypatch):
+    def refuse(path, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr("builtins.open", refuse)
+    for command in (["key", "show"], ["image", "info"], ["patch", "info"]):
+        check(mpota(*command, shelf / "image.pem"), f"{shelf}/image.pem: Permission denied")
+
+
 def test_wrong_usage_is_status_2(tmp_path):
-    for command in ([], ["nonsense"], ["serve", "--bind", "0.0.0.0"], ["serve", "--mqtt-port", "65536"], ["key", "new"]):
+    for command in ([], ["nonsense"], ["serve", "--bind", "0.0.0.0"], ["serve", "--mqtt-port", "65536"], ["key", "new"], PUBLISH):
         assert mpota_process(*command, cwd=tmp_path).returncode == 2
     assert mpota("--help").returncode == 0
     assert mpota("--version").stdout.startswith("mpota ")

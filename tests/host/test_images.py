@@ -62,6 +62,15 @@ def test_vendor_option_overrides_the_board(build, tmp_path):
     assert mpota_json("image", "info", out)["vendor_id"] == str(uuid.uuid5(uuid.NAMESPACE_DNS, "other.example"))
 
 
+@pytest.mark.parametrize("vendor", ["\udcff", "a\nb"])
+def test_vendor_that_is_no_text_is_refused(shelf, tmp_path, vendor):
+    done = mpota(
+        "image", "build", shelf / "payload.bin", tmp_path / "out", "--board", "tiny", "--boards", shelf / "boards", "--product", PK,
+        "--version", "1.0.0", "--counter", "1", "--key", shelf / "image.pem", "--vendor", vendor,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.endswith(": not a vendor's domain\n")
+
+
 def test_signing_by_another_key_changes_nothing_else(shelf, good, tmp_path):
     out = tmp_path / "image.bin"
     assert mpota("image", "sign", good, out, "--key", shelf / "foreign.pem").returncode == 0

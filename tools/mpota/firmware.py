@@ -1,11 +1,14 @@
 """What a firmware build needs from board.toml, keys and product: a C header, C keys, and MicroPython constants."""
 # SPDX-License-Identifier: MIT
 
+import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpota.errors import ToolError
+
+_SERVER = re.compile(r"([^/\s]+):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,10 @@ def _address(text):
     """(host, port) of HOST:PORT, or None."""
     if not text:
         return None
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
+    match = _SERVER.fullmatch(text)
+    if not match or not 0 < int(match[2]) < 65536:
         raise ToolError(text, "not HOST:PORT")
-    return host, int(port)
+    return match[1], int(match[2])
 
 
 def _constants(board, trust, ids, options):

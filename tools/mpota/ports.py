@@ -2,9 +2,18 @@
 # SPDX-License-Identifier: MIT
 
 import errno
+import re
 import socket
 
 from mpota.errors import ToolError
+
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
+
+
+def check_host(host):
+    """Refuses what can be neither a host's name nor its address."""
+    if not _HOST.fullmatch(host):
+        raise ToolError(repr(host), "not a host's name or address, which is ASCII")
 
 
 def listen(host, port):

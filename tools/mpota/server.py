@@ -12,7 +12,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 
-from mpota import messages, pki, running, storage
+from mpota import messages, pki, ports, running, storage
 from mpota.broker import Broker
 from mpota.chaos import Chaos
 from mpota.coapserver import CoapServer
@@ -43,6 +43,8 @@ class Server:
     """Everything `mpota serve` runs. `on_event` is called with every Event."""
 
     def __init__(self, folder, bind, host, on_event, chaos_seed=None):
+        for name in (bind, host):
+            ports.check_host(name)
         self.folder = Path(folder)
         self._bind, self._host, self._on_event = bind, host, on_event
         self._inbox = queue.Queue()  # a SimpleQueue can wait for ever once its time-out has passed (CPython 3.11)

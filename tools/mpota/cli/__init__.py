@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from mpota.errors import ToolError
+from mpota.errors import ToolError, os_error
 
 COMMANDS = ("config", "device", "emulate", "firmware", "flash", "image", "key", "patch", "publish", "serve", "status")  # each a module here, imported when it is used
 
@@ -44,10 +44,12 @@ def main():
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = 130
+    except UnicodeEncodeError as error:  # arguments are bytes to the system
+        status = _complain(ToolError(error.object, "not UTF-8"))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EPIPE) or error.filename:
+        if not error.filename and error.errno not in (errno.ENOSPC, errno.EPIPE):
             raise
-        status = _complain(ToolError("standard output", error.strerror))
+        status = _complain(os_error(error.filename or "standard output", error))
     sys.exit(status)
 
 

@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: MIT
 
 import json
+from pathlib import Path
 
 import click
 
 from mpota.codes import text
 
+PATH = click.Path(readable=False)  # who opens it says what is wrong with it
+
 state_option = click.option(
-    "--state", envvar="MPOTA_STATE", default="mpota-state", show_default=True, type=click.Path(),
+    "--state", envvar="MPOTA_STATE", default="mpota-state", show_default=True, type=PATH,
     help="Folder of the server's state, or MPOTA_STATE.",
 )  # fmt: skip
 config_option = click.option(
-    "--config", "config_path", envvar="KCONFIG_CONFIG", default=".config", show_default=True, type=click.Path(),
+    "--config", "config_path", envvar="KCONFIG_CONFIG", default=".config", show_default=True, type=PATH,
     help="What make menuconfig wrote, or KCONFIG_CONFIG.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -32,6 +35,11 @@ class NumberType(click.ParamType):
         if not 0 <= number <= 0xFFFFFFFF:
             self.fail(f"{value} is not a number from 0 to 0xffffffff", param, ctx)
         return number
+
+
+def print_written(out, text):
+    """What there is to say of the file `out`; on stderr if it is none, as standard output may be what was written to."""
+    click.echo(f"{out}: {text}", err=not Path(out).is_file())
 
 
 def print_json(value):

@@ -7,14 +7,14 @@ import click
 
 from mpota import board as boards
 from mpota import config as config_
-from mpota.cli.common import config_option, json_option, print_facts, print_json
+from mpota.cli.common import PATH, config_option, json_option, print_facts, print_json
 from mpota.errors import ToolError
 
 
 @click.command()
 @click.argument("name", required=False)
 @config_option
-@click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
+@click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=PATH, help="Folder of the boards, or MPOTA_BOARDS.")
 @json_option
 def config(name, config_path, folder, as_json):
     """Shows how firmware is configured: all options, or the one called NAME."""

@@ -10,7 +10,7 @@ import click
 
 from mpota import board as boards
 from mpota import emulate as emulate_
-from mpota.cli.common import print_facts
+from mpota.cli.common import PATH, print_facts
 from mpota.errors import ToolError
 
 ROM = "build/esp8266/rom/rom.elf"
@@ -18,11 +18,11 @@ ROM = "build/esp8266/rom/rom.elf"
 
 @click.command()
 @click.argument("name", metavar="BOARD")
-@click.argument("flash", nargs=-1, required=True, type=click.Path())
-@click.option("--rom", default=ROM, show_default=True, type=click.Path(), help="The mask ROM that the build made.")
+@click.argument("flash", nargs=-1, required=True, type=PATH)
+@click.option("--rom", default=ROM, show_default=True, type=PATH, help="The mask ROM that the build made.")
 @click.option("--ap", default="mpota", show_default=True, help="Name of the access point in reach.")
 @click.option("--ap-password", default="mpota-secret", show_default=True)
-@click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
+@click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=PATH, help="Folder of the boards, or MPOTA_BOARDS.")
 def emulate(name, flash, rom, ap, ap_password, folder):
     """Runs one emulated BOARD for each FLASH file until it is interrupted; a file that is missing is a blank flash.
 

@@ -9,11 +9,11 @@ from mpota import board as boards
 from mpota import config
 from mpota import firmware as firmware_
 from mpota import keys, pki
-from mpota.cli.common import config_option
+from mpota.cli.common import PATH, config_option
 
 
 @click.command()
-@click.argument("out", type=click.Path())
+@click.argument("out", type=PATH)
 @config_option
 @click.option("--board", "name", help="A folder's name under boards/.")
 @click.option("--product", metavar="PK", help="Product key.")
@@ -21,7 +21,7 @@ from mpota.cli.common import config_option
 @click.option("--digest-key", metavar="PATH", help="Key behind digestsign.")
 @click.option("--ca", metavar="PATH", help="CA certificate for TLS, PEM.")
 @click.option("--server", metavar="HOST:PORT", help="The service's server.")
-@click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
+@click.option("--boards", "folder", envvar="MPOTA_BOARDS", type=PATH, help="Folder of the boards, or MPOTA_BOARDS.")
 def firmware(out, config_path, name, image_key, folder, **given):
     """Writes into the folder OUT what a build of the board's firmware is configured by.
 

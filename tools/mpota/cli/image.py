@@ -5,7 +5,7 @@ import click
 
 from mpota import board, config, keys, linkkit, signing, storage
 from mpota import image as images
-from mpota.cli.common import NumberType, config_option, json_option, print_facts, print_json
+from mpota.cli.common import PATH, NumberType, config_option, json_option, print_facts, print_json, print_written
 from mpota.errors import ToolError
 
 
@@ -28,16 +28,16 @@ def image():
 
 
 @image.command()
-@click.argument("payload", type=click.Path())
-@click.argument("out", type=click.Path())
+@click.argument("payload", type=PATH)
+@click.argument("out", type=PATH)
 @config_option
 @click.option("--board", "board_name", help="A folder's name under boards/.")
 @click.option("--product", metavar="PK", help="Product key.")
 @click.option("--version", type=VersionType(), required=True)
 @click.option("--counter", type=NumberType(), required=True, help="Security counter: never boots below one confirmed.")
-@click.option("--key", "key_path", type=click.Path(), help="Private key that signs.")
+@click.option("--key", "key_path", type=PATH, help="Private key that signs.")
 @click.option("--vendor", metavar="DOMAIN", help="Instead of the board's vendor.")
-@click.option("--boards", envvar="MPOTA_BOARDS", type=click.Path(), help="Folder of the boards, or MPOTA_BOARDS.")
+@click.option("--boards", envvar="MPOTA_BOARDS", type=PATH, help="Folder of the boards, or MPOTA_BOARDS.")
 def build(payload, out, config_path, board_name, product, version, counter, key_path, vendor, boards):
     """Makes the signed image OUT from what the board runs, PAYLOAD.
 
@@ -47,29 +47,32 @@ def build(payload, out, config_path, board_name, product, version, counter, key_
         board_name, product, key_path = options.board, product or options.product, key_path or options.image_key
     linkkit.check_names(product)
     facts = board.load(board_name, boards)
-    if not (vendor or facts.vendor):
+    vendor = vendor or facts.vendor
+    if not vendor:
         raise ToolError(board_name, "the board names no vendor; give --vendor")
-    recipe = signing.Recipe(version, counter, vendor or facts.vendor, f"{product}/{board_name}", facts.header_size)
+    if not vendor.isprintable():
+        raise ToolError(vendor, "not a vendor's domain")
+    recipe = signing.Recipe(version, counter, vendor, f"{product}/{board_name}", facts.header_size)
     data = signing.build(storage.read(payload), recipe, keys.load_private(key_path))
     signing.check_size(data, facts, payload)
     storage.write(out, data)
-    click.echo(f"{out}: {version}, {len(data)} bytes, {facts.image_limit - len(data)} left in the slot")
+    print_written(out, f"{version}, {len(data)} bytes, {facts.image_limit - len(data)} left in the slot")
 
 
 @image.command()
-@click.argument("file", type=click.Path())
-@click.argument("out", type=click.Path())
-@click.option("--key", "key_path", type=click.Path(), required=True, help="Private key that signs.")
+@click.argument("file", type=PATH)
+@click.argument("out", type=PATH)
+@click.option("--key", "key_path", type=PATH, required=True, help="Private key that signs.")
 def sign(file, out, key_path):
     """Signs the image FILE by another key, as OUT. Version and counter stay."""
     data = signing.sign(storage.read(file), keys.load_private(key_path), file)
     storage.write(out, data)
-    click.echo(f"{out}: {len(data)} bytes")
+    print_written(out, f"{len(data)} bytes")
 
 
 @image.command()
-@click.argument("file", type=click.Path())
-@click.option("--key", "key_path", type=click.Path(), required=True, help="Private or public key.")
+@click.argument("file", type=PATH)
+@click.option("--key", "key_path", type=PATH, required=True, help="Private or public key.")
 def verify(file, key_path):
     """Checks hash and signature of the image FILE."""
     found = signing.verify(file, keys.load(key_path))
@@ -77,7 +80,7 @@ def verify(file, key_path):
 
 
 @image.command()
-@click.argument("file", type=click.Path())
+@click.argument("file", type=PATH)
 @json_option
 def info(file, as_json):
     """Shows what the image FILE says of itself."""

@@ -4,7 +4,7 @@
 import click
 
 from mpota import keys, storage
-from mpota.cli.common import json_option, print_facts, print_json
+from mpota.cli.common import PATH, json_option, print_facts, print_json
 
 
 @click.group()
@@ -13,7 +13,7 @@ def key():
 
 
 @key.command()
-@click.argument("path", type=click.Path())
+@click.argument("path", type=PATH)
 @click.option("--bits", type=click.Choice([str(bits) for bits in keys.BITS]), default="2048", show_default=True)
 def new(path, bits):
     """Makes a private key in the new file PATH."""
@@ -22,8 +22,8 @@ def new(path, bits):
 
 
 @key.command()
-@click.argument("path", type=click.Path())
-@click.option("--der", type=click.Path(), help="Write the public key there, as PKCS#1 DER.")
+@click.argument("path", type=PATH)
+@click.option("--der", type=PATH, help="Write the public key there, as PKCS#1 DER.")
 @click.option("--emit", type=click.Choice(["c", "python"]), help="Print the public key as source instead.")
 @json_option
 def show(path, der, emit, as_json):

@@ -7,29 +7,31 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from mpota import keys, rules, running
 from mpota import publish as publishing
-from mpota.cli.common import NumberType, json_option, outcome, print_outcomes, state_option
+from mpota.cli.common import PATH, NumberType, json_option, outcome, print_outcomes, state_option
 from mpota.codes import text
 from mpota.store import Store
 
 
 @click.command()
-@click.argument("image", type=click.Path())
-@click.option("--key", "key_path", type=click.Path(), required=True, help="Private key for digestsign.")
+@click.argument("image", type=PATH)
+@click.option("--key", "key_path", type=PATH, required=True, help="Private key for digestsign.")
 @click.option("--device", "names", metavar="PK/DN", multiple=True, help="To this device; may be given again.")
 @click.option("--product", metavar="PK", help="To all devices of this product.")
 @click.option("--digest", type=click.Choice(list(publishing.DIGESTS)), default="sha256", show_default=True)
 @click.option("--url-scheme", type=click.Choice(["https", "http", "coaps", "coap"]), default="https", show_default=True)
-@click.option("--image-key", type=click.Path(), help="Private key of images: makes patches too, for what the devices run.")
-@click.option("--base", "bases", type=click.Path(), multiple=True, help="An image that runs somewhere but was never published.")
+@click.option("--image-key", type=PATH, help="Private key of images: makes patches too, for what the devices run.")
+@click.option("--base", "bases", type=PATH, multiple=True, help="An image that runs somewhere but was never published.")
 @click.option("--state-bytes", type=NumberType(), default=8192, show_default=True, help="Memory that the boards' patch decoder has.")
 @click.option("--wait", is_flag=True, help="Until every device is there or has failed; status 0 only if all are there.")
-@click.option("--timeout", type=click.FloatRange(min=0), default=600, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=float, default=600, show_default=True, help="Seconds to wait.")
 @state_option
 @json_option
 def publish(image, key_path, names, product, digest, url_scheme, image_key, bases, state_bytes, wait, timeout, state, as_json):
     """Makes IMAGE the target of devices and has the server tell them."""
     if not names and product is None:
         raise click.UsageError("give --device or --product")
+    if not timeout >= 0:  # as is true of nan too
+        raise click.UsageError(f"--timeout {timeout} is not a number of seconds")
     if bases and not image_key:
         raise click.UsageError("--base is for patches, which need --image-key")
     store = Store(state)
