@@ -89,7 +89,9 @@ def test_every_unusable_file_is_named(files):
     for command in (("make", ".", "new", "out"), ("make", "old", "new", "."), ("apply", ".", "patch", "out"), ("apply", "old", "patch", "."), ("info", ".")):
         assert refused("patch", *command) == ".: Is a directory"
     assert refused("patch", "make", "old", "new", "none/out") == "none/out: No such file or directory"
-    assert refused("patch", "make", "old", "big", "out") == "out: images above 16 MiB cannot be patched"
+    for pair in (("old", "big"), ("big", "new")):
+        assert refused("patch", "make", *pair, "out") == "big: larger than 16777216 bytes"
+    assert refused("patch", "make", "/dev/zero", "new", "out") == "/dev/zero: larger than 16777216 bytes"
     assert not (files / "out").exists()
 
 
@@ -114,7 +116,7 @@ def test_wrong_base_damage_and_cuts_are_named(files):
 
 
 def test_state_that_is_too_small_or_no_number_is_refused(files):
-    assert refused("patch", "make", "old", "new", "out", "--state", "1000") == "out: no patch can be decoded with 1000 bytes of state"
+    assert refused("patch", "make", "old", "new", "out", "--state", "1000") == "--state: no patch can be decoded with 1000 bytes of state"
     for wrong in ("-5", "99999999999", "1k"):
         done = mpota("patch", "make", "old", "new", "out", "--state", wrong)
         assert done.returncode == 2 and f"{wrong} is not a number from 0 to 0xffffffff" in done.stderr
@@ -130,13 +132,21 @@ def test_full_disk_is_named_and_devices_and_links_stay_what_they_are(files):
     assert mpota("patch", "apply", "old", "patch", "link").returncode == 0
     assert (files / "link").is_symlink() and (files / "elsewhere").read_bytes() == NEW
     done = subprocess.run([sys.executable, "-m", "mpota", "patch", "apply", "old", "patch", "/dev/stdout"], capture_output=True, check=False)
-    assert done.stdout.startswith(NEW)
+    assert (done.stdout, done.stderr) == (NEW, b"/dev/stdout: %d bytes, hash is right\n" % len(NEW))
 
 
 def test_missing_compiler_is_named(files):
     environment = {**os.environ, "PATH": "/nowhere", "MPOTA_BUILD": str(files / "build")}
     done = mpota_process("patch", "make", "old", "new", "out", env=environment)
     assert (done.returncode, done.stderr) == (1, "mpota: gcc: not found; on Debian: apt-get install build-essential\n")
+
+
+def test_build_folder_that_cannot_be_made_is_named(files, monkeypatch):
+    for folder, reason in (("new", "Not a directory"), ("/proc/none", "No such file or directory")):
+        monkeypatch.setenv("MPOTA_BUILD", folder)
+        patch._encoder.cache_clear()
+        said = refused("patch", "make", "old", "new", "out")
+        assert said.startswith(folder) and said.endswith(f": {reason}")
 
 
 # ---- publishing

@@ -20,6 +20,8 @@ def _errors(path, kind):
     except kind as error:
         raise ToolError(path, str(error)) from error
     except FileNotFoundError as error:
+        if error.filename not in patch.build.COMPILERS:
+            raise
         raise ToolError(error.filename, "not found; on Debian: apt-get install build-essential") from error
     except subprocess.CalledProcessError as error:
         raise ToolError(error.cmd[0], f"cannot build the patch encoder (status {error.returncode})") from error

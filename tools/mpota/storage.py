@@ -6,15 +6,21 @@ import os
 import tempfile
 from pathlib import Path
 
-from mpota.errors import os_error
+from mpota.errors import ToolError, os_error
+
+MAX_BYTES = 0x4000000  # beyond any file that a command reads
 
 
-def read(path):
-    """The file's bytes."""
+def read(path, limit=MAX_BYTES):
+    """The file's bytes, `limit` at most: a device may have no end."""
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
     except OSError as error:
         raise os_error(path, error) from error
+    if len(data) > limit:
+        raise ToolError(path, f"larger than {limit} bytes")
+    return data
 
 
 def make_folder(path, mode=0o777):

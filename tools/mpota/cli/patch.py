@@ -3,8 +3,9 @@
 
 import click
 
+from mpota import patch as patches
 from mpota import patching, storage
-from mpota.cli.common import NumberType, json_option, print_facts, print_json
+from mpota.cli.common import PATH, NumberType, json_option, print_facts, print_json, print_written
 
 
 @click.group()
@@ -13,38 +14,38 @@ def patch():
 
 
 @patch.command()
-@click.argument("old", type=click.Path())
-@click.argument("new", type=click.Path())
-@click.argument("out", type=click.Path())
+@click.argument("old", type=PATH)
+@click.argument("new", type=PATH)
+@click.argument("out", type=PATH)
 @click.option("--arch", type=click.Choice(["auto", "xtensa", "thumb", "arm", "x86-64", "raw"]), default="auto", show_default=True)
 @click.option("--state", type=NumberType(), default=16384, show_default=True, help="Bytes of memory that the decoder has.")
 @json_option
 def make(old, new, out, arch, state, as_json):
     """Makes the patch OUT that turns OLD into NEW."""
-    before, after = storage.read(old), storage.read(new)
-    made = patching.make(before, after, out, arch, state)
+    before, after = (storage.read(path, patches.MAX_BYTES) for path in (old, new))
+    made = patching.make(before, after, "--state", arch, state)
     storage.write(out, made)
     facts = patching.info(made, out)
     if as_json:
         print_json(facts)
     else:
-        click.echo(f"{out}: {len(made)} bytes, {100 * len(made) / max(len(after), 1):.1f} % of {new}, decoder state {facts['state_bytes']}")
+        print_written(out, f"{len(made)} bytes, {100 * len(made) / max(len(after), 1):.1f} % of {new}, decoder state {facts['state_bytes']}")
 
 
 @patch.command()
-@click.argument("old", type=click.Path())
-@click.argument("patch_path", metavar="PATCH", type=click.Path())
-@click.argument("out", type=click.Path())
+@click.argument("old", type=PATH)
+@click.argument("patch_path", metavar="PATCH", type=PATH)
+@click.argument("out", type=PATH)
 def apply(old, patch_path, out):
     """Turns OLD into OUT by PATCH, bare or signed; the result's hash is checked."""
     bare = patching.unwrap(storage.read(patch_path), patch_path)
     new = patching.apply(storage.read(old), bare, patch_path)
     storage.write(out, new)
-    click.echo(f"{out}: {len(new)} bytes, hash is right")
+    print_written(out, f"{len(new)} bytes, hash is right")
 
 
 @patch.command()
-@click.argument("patch_path", metavar="PATCH", type=click.Path())
+@click.argument("patch_path", metavar="PATCH", type=PATH)
 @json_option
 def info(patch_path, as_json):
     """Shows what PATCH says of itself."""

@@ -17,6 +17,7 @@ ERRORS = {
     1005: "the result's hash differs",
 }
 MORE, BASE, FULL = 1, 2, 3
+MAX_BYTES = 0x1000000
 
 
 class PatchError(Exception):
@@ -132,7 +133,7 @@ class Decoder:
 def make(old, new, arch="auto", state=16384):
     """A patch from old to new whose decoder needs at most `state` bytes. Proved by decoding it."""
     old, new = bytes(old), bytes(new)
-    if max(len(old), len(new)) > 0x1000000:
+    if max(len(old), len(new)) > MAX_BYTES:
         raise ValueError("images above 16 MiB cannot be patched")
     number = len(ARCHS) if arch == "auto" else ARCHS.index(arch)
     room = len(new) * 2 + 1024
