@@ -110,6 +110,12 @@ def test_configuration_that_cannot_be_is_refused(tmp_path, text, reason):
     assert done.returncode == 1 and reason in done.stderr
 
 
+def test_file_that_is_no_text_is_refused_with_one_line(tmp_path):
+    (tmp_path / ".config").write_bytes(b"\xc2\n")
+    done = mpota("config", "--config", tmp_path / ".config", "--boards", BOARDS)
+    assert done.returncode == 1 and done.stderr.startswith(f"mpota: {tmp_path}/.config: Malformed") and done.stderr.count("\n") == 1
+
+
 def at_the_screen(config_file, keys):
     """Types at `make menuconfig` in a terminal once its menu stands there; returns its status and all it showed."""
     screen, terminal = pty.openpty()

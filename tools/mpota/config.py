@@ -41,7 +41,7 @@ def load(path, boards, board=None):
             chosen.set_value("y")
         found = _read(kconf, board)
     except kconfiglib.KconfigError as error:
-        raise ToolError(path, str(error)) from error
+        raise ToolError(path, " ".join(str(error).split())) from error
     if kconf.warnings:
         raise ToolError(path, kconf.warnings[0].removeprefix("warning: "))
     return found
