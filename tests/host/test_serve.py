@@ -6,11 +6,14 @@ import hashlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -185,6 +188,47 @@ def test_dead_broker_ends_the_server_with_one_line(state):
         os.kill(broker_of(process), signal.SIGKILL)
         assert process.wait(10) == 1
         assert process.stderr.read() == "mpota: mosquitto: ended with status -9\n"
+
+
+@contextlib.contextmanager
+def full_disk(process):
+    """For another process, while the context lasts."""
+    hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, hard))
+    yield
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
+def test_disk_that_is_full_for_a_while_is_one_line_and_loses_nothing(state, device):
+    with serving(state) as (process, server):
+        assert device.connect(server)
+        with full_disk(process):
+            device.inform("1.0.0")
+            event = json.loads(process.stdout.readline())
+            assert event["device"] == "server" and event["text"].startswith(f"{state}/mpota.db: ")
+            assert mpota("device", "add", PK, "dev02", "--state", state).returncode == 0
+            time.sleep(1)
+        assert json.loads(process.stdout.readline())["text"] == "runs 1.0.0"
+        assert json.loads(process.stdout.readline())["text"] == "knows 2 devices"
+        assert status(state)[0]["version"] == "1.0.0"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
+def test_server_whose_log_is_full_goes_on(state, device, tmp_path):
+    command = [sys.executable, "-m", "mpota", "serve", "--state", str(state)]
+    with open(tmp_path / "log", "w") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.PIPE) as process:
+        try:
+            until(lambda: (state / "server.json").exists())
+            assert device.connect(json.loads((state / "server.json").read_text()))
+            with full_disk(process):
+                device.inform("1.0.0")
+                time.sleep(1)
+            until(lambda: status(state)[0]["version"] == "1.0.0")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (0, b"")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")

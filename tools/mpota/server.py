@@ -48,12 +48,13 @@ class Server:
         self.folder = Path(folder)
         self._bind, self._host, self._on_event = bind, host, on_event
         self._inbox = queue.Queue()  # a SimpleQueue can wait for ever once its time-out has passed (CPython 3.11)
+        self._unread = None  # a message that waits for room on the disk
         self._ready = queue.Queue()
         self._chaos = None
         if chaos_seed is not None:
             self._chaos = Chaos(chaos_seed, lambda where, what: on_event(Event("chaos", f"{where}: {what}")))
         self._stopping = False
-        self._devices = self._seen = None
+        self._devices = self._seen = self._fault = None
 
     def run(self, wanted, on_ready):
         """Serves until stop(); calls on_ready(Address) when devices can connect."""
@@ -126,32 +127,44 @@ class Server:
         return client
 
     def _turn(self, client):
-        """The messages of the next tenth of a second, then what is due."""
-        until = time.monotonic() + POLL_S
+        """The messages of the next tenth of a second, then what is due. What a full disk refuses is told once and tried again."""
+        self._broker.check()
+        try:
+            self._hear(client, time.monotonic() + POLL_S)
+            self._look_at_store()
+            self._send(client, self._service.poll(time.time()))
+            self._fault = None
+        except ToolError as error:
+            if str(error) != self._fault:
+                self._fault = str(error)
+                self._on_event(Event("server", self._fault))
+            time.sleep(POLL_S)
+
+    def _hear(self, client, until):
         with contextlib.suppress(queue.Empty):
             while (left := until - time.monotonic()) > 0:
-                topic, payload, answer = self._inbox.get(timeout=left)
+                if self._unread is None:
+                    self._unread = self._inbox.get(timeout=left)
+                topic, payload, answer = self._unread
                 outgoing, events = self._service.receive(topic, payload, time.time())
+                self._unread = None
                 if answer:
                     own = [message.payload for message in outgoing if message.topic == topic]
                     outgoing = [message for message in outgoing if message.topic != topic]
                     answer.set_result(own[0] if own and not messages.is_nothing(own[0]) else b"")
                 self._send(client, (outgoing, events))
-        self._broker.check()
-        self._look_at_store()
-        self._send(client, self._service.poll(time.time()))
 
     def _look_at_store(self):
         changed = self._store.changed_by_others()
         if changed == self._seen:
             return
-        self._seen = changed
         devices = self._store.devices()
         logins = [(device.pk, device.dn, device.secret) for device in devices]
         if logins != [(device.pk, device.dn, device.secret) for device in self._devices]:
-            self._devices = devices
             self._broker.set_devices(devices)
+            self._devices = devices
             self._on_event(Event("mosquitto", f"knows {len(devices)} devices"))
+        self._seen = changed
 
     def _send(self, client, result):
         outgoing, events = result

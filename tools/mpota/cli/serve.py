@@ -1,6 +1,7 @@
 """mpota serve."""
 # SPDX-License-Identifier: MIT
 
+import errno
 import json
 import signal
 from dataclasses import asdict
@@ -34,7 +35,11 @@ def serve(bind, host, mqtt_port, mqtts_port, http_port, https_port, coap_port, c
         raise click.UsageError("--bind 0.0.0.0 needs --host")
 
     def on_event(event):
-        click.echo(json.dumps(asdict(event)) if as_json else f"{event.device} {event.text}")
+        try:
+            click.echo(json.dumps(asdict(event)) if as_json else f"{event.device} {event.text}")
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # else the disk is full, and only the line is lost
 
     def on_ready(address):
         click.echo(json.dumps(asdict(address)) if as_json else _describe(address))
