@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -36,13 +37,62 @@ def board(tmp_path, second_boot, firmware):
 
 
 def runs(flash):
-    """Whether a QEMU has this flash file."""
+    """The number of the QEMU that has this flash file, or None."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # a process that has just ended
             command = path.read_bytes()
             if command.startswith(b"qemu-system") and bytes(flash) in command:
-                return True
-    return False
+                return int(path.parent.name)
+    return None
+
+
+def refused(*words, **options):
+    """What `mpota emulate` says in its one line."""
+    command = [VENV / "mpota", "emulate", *words]
+    done = subprocess.run([str(word) for word in command], cwd=REPO, capture_output=True, text=True, timeout=60, check=False, **options)
+    assert done.returncode == 1 and done.stderr.startswith("mpota: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr[len("mpota: ") : -1]
+
+
+ROM = ("--rom", BUILD / "rom" / "rom.elf")
+
+
+def test_what_cannot_be_flash_or_rom_is_refused(tmp_path, rom):
+    short, new, program = tmp_path / "short.bin", tmp_path / "new.bin", tmp_path / "program"
+    short.write_bytes(bytes(100))
+    program.write_bytes(b"\x7fELF" + bytes(100))
+    assert refused("esp8266", short, *ROM) == f"{short}: 100 bytes, while the board's flash has 4194304"
+    assert refused("esp8266", tmp_path, *ROM) == f"{tmp_path}: Is a directory"
+    assert refused("esp8266", "/proc/none.bin", *ROM) == "/proc/none.bin: No such file or directory"
+    assert refused("esp8266", new, "--rom", program) == f"{program}: not a mask ROM, which is an ELF file for Xtensa"
+    assert refused("linuxhost", new, *ROM) == "linuxhost: this board is not emulated"
+    assert not new.exists()
+
+
+def test_full_disk_leaves_no_flash_file(tmp_path, rom):
+    limit = 1 << 20
+    said = refused("esp8266", tmp_path / "a.bin", *ROM, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert said == f"{tmp_path}/a.bin: File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flash_file_has_one_board(tmp_path, rom):
+    flash = tmp_path / "a.bin"
+    assert refused("esp8266", flash, flash, *ROM) == f"{flash}: another emulator runs on this flash"
+    assert not runs(flash)
+
+
+def test_dead_board_ends_the_emulator_with_one_line(tmp_path, rom):
+    flash = tmp_path / "a.bin"
+    command = [VENV / "mpota", "emulate", "esp8266", flash, *ROM]
+    with subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as emulator:
+        try:
+            emulator.stdout.readline()
+            os.kill(runs(flash), signal.SIGKILL)
+            assert emulator.wait(30) == 1
+        finally:
+            emulator.kill()
+        assert emulator.stderr.read() == f"mpota: {flash}: stopped with status -9\n"
 
 
 def test_killed_emulator_leaves_no_board(tmp_path, rom):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import tempfile
@@ -10,7 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mpota import child
+from mpota import child, storage
+from mpota.errors import ToolError
 from mpota.romloader import RomLoader
 from mpota.serialhub import SerialHub
 
@@ -19,6 +21,7 @@ EXIT_POWER_CUT, EXIT_MISUSE, EXIT_SETTINGS = 10, 11, 12
 
 _QEMU = "qemu-system-xtensa"
 _START_SECONDS = 10
+_XTENSA = b"\x5e\0"
 # The ROM's tick counter and the watchdog's control register (boards/emulator/rom/rom.h, machine.h).
 _TICKS, _WATCHDOG = 0x50000000, 0x60000900
 _LOOK_SECONDS = 0.5
@@ -57,7 +60,28 @@ def blank(path: Path, size: int, parts: dict[int, bytes] | None = None) -> None:
         if offset + len(part) > size:
             raise EmulatorError(f"{len(part)} bytes at {offset:#x} do not fit")
         data[offset : offset + len(part)] = part
-    path.write_bytes(data)
+    storage.write(path, data)
+
+
+def check_rom(path: Path) -> None:
+    """Refuses what is no program for the emulated processor."""
+    head = storage.read(path)[:20]
+    if head[:7] != b"\x7fELF\x01\x01\x01" or head[18:] != _XTENSA:
+        raise ToolError(path, "not a mask ROM, which is an ELF file for Xtensa")
+
+
+@contextlib.contextmanager
+def flash_file(path: Path, size: int):
+    """While the context lasts, no other board has this flash file. A blank one is made if there is none."""
+    if not path.exists():
+        blank(path, size)
+    with open(path, "r+b", buffering=0) as file:
+        found = os.fstat(file.fileno()).st_size
+        if found != size:
+            raise ToolError(path, f"{found} bytes, while the board's flash has {size}")
+        if not storage.lock(file):
+            raise ToolError(path, "another emulator runs on this flash")
+        yield
 
 
 class Emulator:
@@ -166,7 +190,7 @@ class Emulator:
         """EmulatorError if the machine has stopped itself."""
         if self._process is not None and self._process.poll() is not None:
             status, words = self.wait(1)
-            raise EmulatorError(f"stopped with status {status}: {words}")
+            raise EmulatorError(": ".join([f"stopped with status {status}", *words.splitlines()[-1:]]))
 
     def reset(self) -> None:
         """The reset button."""

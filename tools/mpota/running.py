@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
-import fcntl
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,7 +41,7 @@ def is_running(folder):
     if not _address_file(folder).exists():
         return False
     with open(_lock_file(folder), "ab") as file:
-        return not _locked(file)
+        return not storage.lock(file)
 
 
 def announce(folder, address):
@@ -71,15 +70,6 @@ def only_server(folder):
     except OSError as error:
         raise os_error(_lock_file(folder), error) from error
     with file:
-        if not _locked(file):
+        if not storage.lock(file):
             raise ToolError(folder, "another server runs on this state")
         yield
-
-
-def _locked(file):
-    """Takes the lock that a server holds; it is free again when the file is closed."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False

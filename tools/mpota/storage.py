@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -21,6 +22,15 @@ def read(path, limit=MAX_BYTES):
     if len(data) > limit:
         raise ToolError(path, f"larger than {limit} bytes")
     return data
+
+
+def lock(file):
+    """Takes the lock of an open file, unless somebody has it; returns whether. It is free again when the file is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
 
 
 def make_folder(path, mode=0o777):

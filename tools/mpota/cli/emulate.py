@@ -13,6 +13,7 @@ from mpota import emulate as emulate_
 from mpota.cli.common import PATH, print_facts
 from mpota.errors import ToolError
 
+LOOK_S = 0.5
 ROM = "build/esp8266/rom/rom.elf"
 
 
@@ -28,21 +29,33 @@ def emulate(name, flash, rom, ap, ap_password, folder):
 
     A board's serial port has three addresses: socket for mpremote, rfc2217 for esptool, pty for ampy and terminals."""
     board = boards.load(name, folder)
+    if board.chip != "esp8266":
+        raise ToolError(name, "this board is not emulated")
     if not Path(rom).exists():
         raise ToolError(rom, f"no mask ROM; make otaapp@{board.name} builds it")
+    emulate_.check_rom(Path(rom))
     with contextlib.ExitStack() as stack:
+        running = {}
         for i, path in enumerate(map(Path, flash)):
-            if not path.exists():
-                emulate_.blank(path, board.flash_size)
+            stack.enter_context(emulate_.flash_file(path, board.flash_size))
             settings = emulate_.Settings(
                 rom=Path(rom), flash=path, size=board.flash_size, access_point=ap, password=ap_password, chip_id=0x123456 + i
             )
-            try:
-                running = stack.enter_context(emulate_.Emulator(settings))
-            except emulate_.EmulatorError as error:
-                raise ToolError(path, str(error)) from error
-            print_facts({"flash": path, "socket": running.url, "rfc2217": running.rfc2217_url, "pty": running.pty})
+            with _faults_of(path):
+                machine = running[path] = stack.enter_context(emulate_.Emulator(settings))
+            print_facts({"flash": path, "socket": machine.url, "rfc2217": machine.rfc2217_url, "pty": machine.pty})
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
-        ended.wait()
+        while not ended.wait(LOOK_S):
+            for path, machine in running.items():
+                with _faults_of(path):
+                    machine.check()
+
+
+@contextlib.contextmanager
+def _faults_of(path):
+    try:
+        yield
+    except emulate_.EmulatorError as error:
+        raise ToolError(path, str(error)) from error
