@@ -133,7 +133,10 @@ def moved(payload, address, n=4):
     (0x60001200, 4), (0x00000000, 4), (0xFFFFFFFC, 4), (0x40000000, 4), (0x40100001, 4), (0x40300000, 4), (0x40280000, 4),
 ])
 def test_segment_where_none_may_go_is_refused(tmp_path, second_boot, payloads, address, n):
-    with Board(tmp_path, flash(second_boot, image(moved(payloads("one"), address, n)))) as board:
+    payload = moved(payloads("one"), address, n)
+    with pytest.raises(esp8266.ImageError):
+        esp8266.check_payload(payload, IROM - 16)
+    with Board(tmp_path, flash(second_boot, image(payload))) as board:
         board.port.expect(CONSOLE)
         assert b"image one" not in board.port.heard
 
@@ -156,7 +159,10 @@ def damaged_headers(payload):
 
 @pytest.mark.parametrize("case", range(12))
 def test_payload_with_a_damaged_header_is_refused(tmp_path, second_boot, payloads, case):
+    esp8266.check_payload(payloads("one"), IROM - 16)
     _, payload = list(damaged_headers(payloads("one")))[case]
+    with pytest.raises(esp8266.ImageError):
+        esp8266.check_payload(payload, IROM - 16)
     with Board(tmp_path, flash(second_boot, image(payload))) as board:
         board.port.expect(CONSOLE + "A")
         assert b"image one" not in board.port.heard

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from mpota import board, config, firmware
+from mpota import board, config, esp8266, firmware
 
 from .helpers import ROOT, mpota
 
@@ -87,7 +87,7 @@ def test_command_line_goes_before_the_file(tmp_path):
 
 def test_image_is_built_for_the_configured_product(tmp_path):
     (tmp_path / ".config").write_text(DEFAULT_KEYS + 'CONFIG_PRODUCT="a1other"\n')
-    (tmp_path / "payload").write_bytes(bytes(64))
+    (tmp_path / "payload").write_bytes(esp8266.pack(0x40100000, [esp8266.Segment(0x40100000, bytes(64))]))
     words = ("image", "build", tmp_path / "payload", tmp_path / "out", "--version", "1.0.0", "--counter", "1", "--boards", BOARDS)
     done = mpota(*words, "--config", tmp_path / ".config")
     assert done.returncode == 0, done.stderr

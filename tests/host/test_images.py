@@ -7,11 +7,11 @@ import uuid
 import pytest
 import yaml
 
-from mpota import image, keys, signing
+from mpota import board, esp8266, esptool_, image, keys, signing
 from mpota.errors import ToolError
 from mpota.image import Version
 
-from .helpers import LIMIT, PAYLOAD, PK, console_script, mpota, mpota_json, tool
+from .helpers import LIMIT, PAYLOAD, PK, ROOT, console_script, mpota, mpota_json, tool
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,85 @@ def test_any_changed_byte_is_refused(shelf, good, tmp_path):
         path.write_bytes(data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :])
         with pytest.raises(ToolError):
             signing.verify(path, key)
+
+
+ENTRY = 0x40100000
+RAM, IN_PLACE = esp8266.Segment(ENTRY, bytes(64)), esp8266.Segment(0x40210210, bytes(256))
+PROGRAM = esp8266.pack(ENTRY, [IN_PLACE, RAM])
+NO_PROGRAMS = {
+    "no 0xE9 header": b"MZ" + PROGRAM[2:],
+    "checksum differs": PROGRAM[:-1] + b"\0",
+    "0 segments": PROGRAM[:1] + b"\0" + PROGRAM[2:],
+    "cut short": PROGRAM[:100],
+    "linked at 0x40220210": esp8266.pack(ENTRY, [esp8266.Segment(0x40220210, bytes(256)), RAM]),
+    "64 bytes cannot lie at 0x3ffffff0": esp8266.pack(ENTRY, [esp8266.Segment(0x3FFFFFF0, bytes(64))]),
+    "entry 0x40210210 is not in IRAM": esp8266.pack(0x40210210, [IN_PLACE, RAM]),
+}
+
+
+@pytest.fixture
+def build_for(shelf, tmp_path):
+    """Runs `mpota image build` for a board of ours; gives how it ended and the image."""
+
+    def build_for(name, program, product=PK):
+        (tmp_path / "program").write_bytes(program)
+        return mpota(
+            "image", "build", tmp_path / "program", tmp_path / "image", "--board", name, "--boards", ROOT / "boards",
+            "--product", product, "--version", "1.0.0", "--counter", "1", "--key", shelf / "image.pem",
+        ), tmp_path / "image"  # fmt: skip
+
+    return build_for
+
+
+@pytest.mark.parametrize("reason", NO_PROGRAMS)
+def test_payload_that_the_chip_cannot_run_is_refused(build_for, reason):
+    done, out = build_for("esp8266", NO_PROGRAMS[reason])
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "/program: no program for esp8266: " in done.stderr and reason in done.stderr
+    assert not out.exists()
+    assert build_for("esp8266", PROGRAM)[0].returncode == 0
+
+
+def test_payload_of_the_linux_board_is_an_elf_file(build_for):
+    assert "no program for linuxhost: not an ELF file" in build_for("linuxhost", PROGRAM)[0].stderr
+    assert build_for("linuxhost", b"\x7fELF")[0].returncode == 0
+
+
+def test_payload_without_an_end_is_refused(shelf):
+    done = mpota(
+        "image", "build", "/dev/zero", shelf / "out", "--board", "tiny", "--boards", shelf / "boards", "--product", PK,
+        "--version", "1.0.0", "--counter", "1", "--key", shelf / "image.pem",
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr == f"mpota: /dev/zero: larger than {LIMIT} bytes\n"
+
+
+def flash(image, *options, port="/dev/null"):
+    """What `mpota flash` says against it."""
+    done = mpota("flash", image, "--board", "esp8266", "--boards", ROOT / "boards", "--port", port, *options)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_what_the_board_would_not_start_is_not_flashed(build, build_for, tmp_path):
+    loader = tmp_path / "second_boot"
+    _, ours = build_for("esp8266", PROGRAM)
+    assert f"{ours}: for another product or board than {loader}" in flash(ours, "--second-boot", written(loader, PROGRAM))
+    assert f"{loader}: no second boot for esp8266: no 0xE9 header" in flash(ours, "--second-boot", written(loader, bytes(64)))
+    assert f"{loader}: larger than 16384 bytes" in flash(ours, "--second-boot", written(loader, bytes(16385)))
+    assert "no program for esp8266: no 0xE9 header" in flash(build("1.0.0"))
+    assert "nonsense://: not a serial device or pyserial URL" in flash(ours, port="nonsense://")
+
+
+def test_image_of_the_loaders_product_is_flashed(build_for, tmp_path):
+    _, ours = build_for("esp8266", PROGRAM)
+    ids = esp8266.Segment(ENTRY, image.load(ours)[0].tlvs["UUID_CID"])
+    loader = written(tmp_path / "second_boot", esp8266.pack(ENTRY, [ids]))
+    assert esptool_.plan(board.load("esp8266", ROOT / "boards"), ours, loader)[:2] == [(0, loader), (0x10000, ours)]
+
+
+def written(path, data):
+    path.write_bytes(data)
+    return path
 
 
 FAULTS = {

@@ -17,6 +17,7 @@ CHECKSUM_SEED = 0xEF
 MAX_SEGMENTS = 16
 WINDOW = 0x40200000
 WINDOW_BYTES = 0x100000
+IRAM, DRAM = range(0x40100000, 0x40108000), range(0x3FFE8000, 0x3FFF8000)  # what an image may fill
 _MODES = {"qio": 0, "qout": 1, "dio": 2, "dout": 3}
 _SIZES = {0x80000: 0, 0x40000: 1, 0x100000: 2, 0x200000: 3, 0x400000: 4, 0x800000: 8, 0x1000000: 9}
 _FREQUENCIES = {40: 0, 26: 1, 20: 2, 80: 0xF}
@@ -77,6 +78,8 @@ def unpack(image: bytes) -> tuple[int, list[tuple[int, Segment]]]:
     """Entry point and (offset of the data, segment); raises ImageError if the image is damaged."""
     if len(image) < 16 or image[0] != MAGIC:
         raise ImageError("no 0xE9 header")
+    if not 1 <= image[1] <= MAX_SEGMENTS:
+        raise ImageError(f"{image[1]} segments, 1 to {MAX_SEGMENTS} are allowed")
     entry = struct.unpack_from("<I", image, 4)[0]
     found = []
     at, checksum = 8, CHECKSUM_SEED
@@ -106,6 +109,20 @@ def check_window(segments: list[Segment], payload_window_address: int) -> None:
         raise ImageError(f"linked at {inside[0].address:#x}, the payload runs at {payload_window_address + 16:#x}")
 
 
+def check_payload(image: bytes, payload_window_address: int) -> None:
+    """Refuses what the second boot does not load (SPEC.md, section 6)."""
+    entry, found = unpack(image)
+    segments = [s for _, s in found]
+    check_window(segments, payload_window_address)
+    for s in segments:
+        n = len(s.data)
+        inside = s.in_window() or any(memory.start <= s.address <= memory.stop - n for memory in (IRAM, DRAM))
+        if not inside or (s.address | n) & 3:
+            raise ImageError(f"a segment of {n} bytes cannot lie at {s.address:#x}")
+    if not IRAM.start <= entry <= IRAM.stop - 4:
+        raise ImageError(f"entry {entry:#x} is not in IRAM")
+
+
 def main(args: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="mpota.esp8266", description="Makes an ESP8266 image of an ELF file.")
     parser.add_argument("elf", type=Path)
@@ -116,9 +133,9 @@ def main(args: list[str]) -> int:
     try:
         board = boards.load(options.board, Path(__file__).parents[2] / "boards")
         entry, segments = elf_segments(options.elf.read_bytes())
-        if not options.second_boot:
-            check_window(segments, board.payload_address)
         image = pack(entry, segments, size=board.flash_size)
+        if not options.second_boot:
+            check_payload(image, board.payload_address)
         limit = board.second_boot.size if options.second_boot else board.payload_limit
         if len(image) > limit:
             raise ImageError(f"{len(image)} bytes, {limit} at most")

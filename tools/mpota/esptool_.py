@@ -5,7 +5,9 @@ import subprocess
 import sys
 import tempfile
 
-from mpota import image, storage
+import serial
+
+from mpota import image, payload, storage
 from mpota.errors import ToolError
 
 
@@ -14,19 +16,28 @@ def plan(board, image_path, second_boot_path=None):
     said of the images before would else be believed, and slot B started where an update lies in it."""
     if not board.second_boot:
         raise ToolError(board.name, "this board is not flashed over a serial port")
-    if image.parse(storage.read(image_path), image_path).flags & image.NON_BOOTABLE:
+    data = storage.read(image_path, board.image_limit)
+    parsed = image.parse(data, image_path)
+    if parsed.flags & image.NON_BOOTABLE:
         raise ToolError(image_path, "a patch, which cannot be flashed")
+    payload.check(data[parsed.header_size :][: parsed.payload_size], board, image_path)
     parts = [(board.slots[0].offset, image_path)]
     parts += [(slot.end - board.sector, None) for slot in board.slots]
     if second_boot_path:
-        if len(storage.read(second_boot_path)) > board.second_boot.size:
-            raise ToolError(second_boot_path, f"larger than the second boot's {board.second_boot.size} bytes")
+        second_boot = storage.read(second_boot_path, board.second_boot.size)
+        payload.check_second_boot(second_boot, board, second_boot_path)
+        if parsed.tlvs["UUID_CID"] not in second_boot:
+            raise ToolError(image_path, f"for another product or board than {second_boot_path}")
         parts.insert(0, (board.second_boot.offset, second_boot_path))
     return parts
 
 
 def write(board, port, parts):
     """Runs esptool; its output goes to this terminal. The ROM's own loader is enough and the only one emulated."""
+    try:
+        serial.serial_for_url(port, do_not_open=True)
+    except (ValueError, serial.SerialException) as error:
+        raise ToolError(port, f"not a serial device or pyserial URL: {error}") from error
     command = [sys.executable, "-m", "esptool", "--chip", board.chip, "--port", port, "--no-stub", "write-flash"]
     with tempfile.NamedTemporaryFile(suffix=".blank") as blank:
         blank.write(b"\xff" * board.sector)

@@ -3,7 +3,7 @@
 
 import click
 
-from mpota import board, config, keys, linkkit, signing, storage
+from mpota import board, config, keys, linkkit, payload, signing, storage
 from mpota import image as images
 from mpota.cli.common import PATH, NumberType, config_option, json_option, print_facts, print_json, print_written
 from mpota.errors import ToolError
@@ -28,7 +28,7 @@ def image():
 
 
 @image.command()
-@click.argument("payload", type=PATH)
+@click.argument("payload_path", metavar="PAYLOAD", type=PATH)
 @click.argument("out", type=PATH)
 @config_option
 @click.option("--board", "board_name", help="A folder's name under boards/.")
@@ -38,7 +38,7 @@ def image():
 @click.option("--key", "key_path", type=PATH, help="Private key that signs.")
 @click.option("--vendor", metavar="DOMAIN", help="Instead of the board's vendor.")
 @click.option("--boards", envvar="MPOTA_BOARDS", type=PATH, help="Folder of the boards, or MPOTA_BOARDS.")
-def build(payload, out, config_path, board_name, product, version, counter, key_path, vendor, boards):
+def build(payload_path, out, config_path, board_name, product, version, counter, key_path, vendor, boards):
     """Makes the signed image OUT from what the board runs, PAYLOAD.
 
     Board, product and key are taken from the configuration file if they are not given, see make menuconfig."""
@@ -53,8 +53,10 @@ def build(payload, out, config_path, board_name, product, version, counter, key_
     if not vendor.isprintable():
         raise ToolError(vendor, "not a vendor's domain")
     recipe = signing.Recipe(version, counter, vendor, f"{product}/{board_name}", facts.header_size)
-    data = signing.build(storage.read(payload), recipe, keys.load_private(key_path))
-    signing.check_size(data, facts, payload)
+    program = storage.read(payload_path, facts.image_limit)
+    payload.check(program, facts, payload_path)
+    data = signing.build(program, recipe, keys.load_private(key_path))
+    signing.check_size(data, facts, payload_path)
     storage.write(out, data)
     print_written(out, f"{version}, {len(data)} bytes, {facts.image_limit - len(data)} left in the slot")
 
