@@ -184,6 +184,8 @@ def test_what_the_board_would_not_start_is_not_flashed(build, build_for, tmp_pat
     _, ours = build_for("esp8266", PROGRAM)
     assert f"{ours}: for another product or board than {loader}" in flash(ours, "--second-boot", written(loader, PROGRAM))
     assert f"{loader}: no second boot for esp8266: no 0xE9 header" in flash(ours, "--second-boot", written(loader, bytes(64)))
+    small = esp8266.pack(ENTRY, [RAM], size=0x200000)
+    assert f"{loader}: no second boot for esp8266: made for a flash" in flash(ours, "--second-boot", written(loader, small))
     assert f"{loader}: larger than 16384 bytes" in flash(ours, "--second-boot", written(loader, bytes(16385)))
     assert "no program for esp8266: no 0xE9 header" in flash(build("1.0.0"))
     assert "nonsense://: not a serial device or pyserial URL" in flash(ours, port="nonsense://")

@@ -123,6 +123,13 @@ def check_payload(image: bytes, payload_window_address: int) -> None:
         raise ImageError(f"entry {entry:#x} is not in IRAM")
 
 
+def check_second_boot(image: bytes, flash_size: int) -> None:
+    """Refuses what the chip's ROM does not load, or `main` has not made for this flash."""
+    unpack(image)
+    if image[3] >> 4 != _SIZES[flash_size]:
+        raise ImageError("made for a flash of another size")
+
+
 def main(args: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="mpota.esp8266", description="Makes an ESP8266 image of an ELF file.")
     parser.add_argument("elf", type=Path)

@@ -12,7 +12,7 @@ def _elf(data, _board):
 
 # chip: refuses with an ImageError
 _PAYLOADS = {"esp8266": lambda data, board: esp8266.check_payload(data, board.payload_address), "linux": _elf}
-_SECOND_BOOTS = {"esp8266": lambda data, board: esp8266.unpack(data)}
+_SECOND_BOOTS = {"esp8266": lambda data, board: esp8266.check_second_boot(data, board.flash_size)}
 
 
 def check(data, board, path):
