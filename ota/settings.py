@@ -9,6 +9,7 @@ from ota.parameters import Parameters
 _KEYS = ("ssid", "password", "pk", "dn", "ds", "ps", "server", "auth", "download")
 _REGISTERED = ("registered_pk", "registered_dn", "registered_ds")
 _VALUE_MAX = const(128)
+_ENOSPC = const(28)
 
 
 def load(board):
@@ -18,6 +19,8 @@ def load(board):
 
 def change(board, changes):
     """Changes some and returns all; None takes one away. A cut leaves the old ones or the new ones."""
+    if any(value and len(value) > _VALUE_MAX for value in changes.values()):
+        raise OSError(_ENOSPC)
     values = _load(board)
     values.update(changes)
     _save(board, values)

@@ -35,8 +35,9 @@ ota check                   ask the server for an upgrade
 ota confirm                 the image on trial works
 ota rollback                give up the image on trial
 ota server [SCHEME://]HOST:PORT
-                            the server to use instead of the firmware's: mqtts
-                            (the scheme if none is given), mqtt, coaps or coap
+                            the server to use instead of the firmware's: mqtt
+                            or coap, with TLS mqtts, coaps; without a scheme as
+                            the firmware is configured, with TLS if it has it
 ota download SCHEME         what may be fetched from besides https and coaps:
                             http, coap, or https for neither
 ota auth HOST:PORT          where to register
@@ -174,7 +175,7 @@ class Shell:
         print(self._board.network_status()[1])
 
     def _ota_app(self, words):
-        if len(words) != 4:
+        if len(words) != 4 or not _are_names(*words[:2]):
             print(_USAGE)
             return
         self._keep(dict(zip(_IDENTITY, words)))
@@ -233,6 +234,10 @@ def _words(line):
     return words
 
 
+def _are_names(pk, dn):
+    return 0 < len(pk) <= 20 and 0 < len(dn) <= 32 and all(c.isalpha() or c.isdigit() or c in "_.:@-" for c in pk + dn)
+
+
 def _server(text, scheme, has_tls):
     """"[scheme://]host:port" as (scheme, (host, port)), or None. scheme: if the text has none."""
     if "://" in text:
@@ -240,6 +245,6 @@ def _server(text, scheme, has_tls):
     colon = text.rfind(":")
     if scheme not in ("mqtt", "mqtts", "coap", "coaps") or (scheme == "mqtts" and not has_tls):
         return None
-    if colon < 1 or "/" in text or not text[colon + 1 :].isdigit():
+    if colon < 1 or "/" in text or not text[colon + 1 :].isdigit() or not 0 < int(text[colon + 1 :]) < 65536:
         return None
     return scheme, (text[:colon], int(text[colon + 1 :]))

@@ -91,9 +91,17 @@ def test_ota_app_starts_the_service_and_is_remembered():
 
 def test_ota_app_with_other_than_four_words_tells_its_usage():
     one = shell()
-    for text in ("OTA_APP\n", "OTA_APP a b c\n", "OTA_APP a b c d e\n"):
+    for text in ("OTA_APP\n", "OTA_APP a b c\n", "OTA_APP a b c d e\n", "OTA_APP a/1 d s p\n", "OTA_APP a1 d+ s p\n", "OTA_APP a1 \"\" s p\n", "OTA_APP a1 %s s p\n" % ("d" * 33)):
         assert typed(one, text)[0].startswith("usage: OTA_APP pk dn ds ps")
-    assert one.service is None
+    assert one.service is None and saved(one) == {}
+
+
+def test_words_too_long_to_be_kept_change_nothing():
+    one = shell()
+    long = "x" * 129
+    assert typed(one, "OTA_APP a1 d %s p\n" % long) == ["OTA_APP: error (28)"]
+    assert typed(one, "netmgr connect net %s\n" % long) == ["netmgr: error (28)"]
+    assert saved(one) == {} and one.service is None
 
 
 def test_configured_protocol_is_what_a_server_without_scheme_speaks():
@@ -159,7 +167,7 @@ def test_network_saved_without_a_password_is_open():
 
 def test_server_must_be_host_and_port():
     one = shell()
-    for text in ("host", "host:", ":1883", "host:x", "host:-1", "host:1 2"):
+    for text in ("host", "host:", ":1883", "host:x", "host:-1", "host:1 2", "host:0", "host:65536", "host:" + "9" * 30):
         typed(one, "ota server " + text + "\n")
         assert "server" not in saved(one), text
     assert typed(one, "ota server broker.test:1883\n") == []
