@@ -161,7 +161,7 @@ size: ## flash and RAM per board
 	@$(VENV)/python tests/bench/size.py $(BUILD)
 
 .PHONY: lock
-lock: ## pin the Python packages anew
+lock: setup ## pin the Python packages anew
 	@$(VENV)/pip install -q pip-tools
 	@for list in tools tests/bench; do $(VENV)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host -o $$list/requirements.txt $$list/requirements.in || exit 1; done
