@@ -197,7 +197,11 @@ def main(demo):
 
 
 if __name__ == "__main__":
+    name = "".join(sys.argv[1:]) or EspDemo.name
+    demos = {demo.name: demo for demo in (EspDemo, LinuxDemo)}
+    if name not in demos:
+        sys.exit(f"demo: {name}: no demo of this board; there is {', '.join(demos)}")
     try:
-        main(LinuxDemo() if sys.argv[1:] == ["linuxhost"] else EspDemo())
+        main(demos[name]())
     except AssertionError as error:
         sys.exit(f"demo: not seen: {error}")

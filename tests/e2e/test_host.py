@@ -4,6 +4,7 @@
 import re
 import resource
 import subprocess
+import sys
 
 from e2e.conftest import wait_until
 from e2e.firmware import DIGEST_KEY
@@ -58,6 +59,12 @@ def test_full_disk_while_publishing_is_one_line_and_loses_nothing(server, firmwa
     server.push(fresh, lamp)
     lamp.expect(r"confirmed 1\.3\.0$")
     server.wait_event(lamp.name, r"1\.3\.0 updated")
+
+
+def test_demo_of_a_board_that_has_none_is_refused():
+    done = subprocess.run([sys.executable, ROOT / "tests" / "e2e" / "demo.py", "nope"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "demo: nope: no demo of this board; there is esp8266, linuxhost\n"
 
 
 def files(server):
