@@ -60,6 +60,12 @@ def test_full_disk_while_publishing_publishes_nothing(shelf, build, state):
     assert "waiting" not in mpota("status", "--state", state).stdout
 
 
+def test_full_disk_while_configuring_a_build_is_named(tmp_path):
+    done = mpota_process("firmware", tmp_path, "--boards", BOARDS, *KEYS, preexec_fn=limited(100))
+    check(done, f"{tmp_path}/board.h: File too large")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_full_disk_stops_the_store(state):
     check(mpota_process("device", "add", PK, "dev02", "--state", state, preexec_fn=limited(100)), f"{state}/mpota.db: ")
     assert "dev02" not in mpota("device", "list", "--state", state).stdout

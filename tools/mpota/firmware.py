@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpota import storage
 from mpota.errors import ToolError
 
 _SERVER = re.compile(r"([^/\s]+):([0-9]{1,5})")
@@ -32,7 +33,7 @@ def generate(board, trust, options, out):
     date. options: a config.Config."""
     ids = product_ids(board.vendor, trust.product, board.name)
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    storage.make_folder(out)
     _write(out / "board.h", _board_header(board))
     _write(out / "boot_config.c", _boot_config(board, trust.image_keys, options.tries, ids))
     _write(out / "boot.mk", f"# Which console the second boot has.\nCONSOLE := {'console.c' if options.console else 'noconsole.c'}\n")
@@ -40,8 +41,9 @@ def generate(board, trust, options, out):
 
 
 def _write(path, text):
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+    data = text.encode()
+    if not path.exists() or storage.read(path) != data:
+        storage.write(path, data)
 
 
 def _board_header(board):
