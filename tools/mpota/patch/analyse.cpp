@@ -61,7 +61,7 @@ void add_ram(const Bytes &image, ota_patch_info &info) {
     std::map<uint32_t, uint32_t> blocks;
     for (size_t i = 0; i + 4 <= image.size(); i += 4) {
         uint32_t w = ota_get_le32(&image[i]);
-        if (w >> 19 == 0x10000000u >> 19 || w >> 19 == 0x20000000u >> 19 || (info.arch == OTA_PATCH_ARM && w >> 20 == 4)) {
+        if (w >> 20 == 0x10000000u >> 20 || w >> 20 == 0x20000000u >> 20 || (info.arch == OTA_PATCH_ARM && w >> 20 == 4)) {
             blocks[w >> 16]++;
         }
     }
@@ -80,8 +80,15 @@ void add_ram(const Bytes &image, ota_patch_info &info) {
     }
 }
 
-// The load address that makes most words point at functions.
-uint32_t vote_base(const Bytes &image, uint8_t arch, uint32_t low, uint32_t span) {
+const uint32_t below = 0x20000; // an image may begin so far below a megabyte, with a header or a loader
+
+struct Vote {
+    uint32_t base, votes;
+};
+
+// The load address around this megabyte that makes most words point at functions.
+Vote vote_base(const Bytes &image, uint8_t arch, uint32_t megabyte) {
+    const uint32_t low = megabyte - below, span = 0x100000 + below;
     std::vector<uint32_t> functions, words, votes(span / 4);
     uint32_t n = (uint32_t)image.size(), best = 0;
     for (uint32_t i = 0; i + 4 <= n; i += arch == OTA_PATCH_THUMB ? 2 : 4) {
@@ -97,7 +104,7 @@ uint32_t vote_base(const Bytes &image, uint8_t arch, uint32_t low, uint32_t span
     }
     std::sort(words.begin(), words.end()); // each once: small numbers are frequent and no addresses
     words.erase(std::unique(words.begin(), words.end()), words.end());
-    size_t step = functions.size() * words.size() / 40000000 + 1;
+    size_t step = functions.size() * words.size() / 20000000 + 1;
     for (size_t i = 0; i < words.size(); i += step) {
         for (uint32_t f : functions) {
             uint32_t base = words[i] - f - low;
@@ -111,25 +118,29 @@ uint32_t vote_base(const Bytes &image, uint8_t arch, uint32_t low, uint32_t span
             best = i;
         }
     }
-    return votes.empty() || votes[best] < 8 ? low : low + best * 4;
+    return votes[best] < 8 ? Vote{megabyte, 0} : Vote{low + best * 4, votes[best]};
 }
 
-// The megabyte that most words point into, among those where flash can be.
-uint32_t flash_megabyte(const Bytes &image) {
+// Of the first megabyte and those that most words which may be pointers point into, the load address with most votes.
+uint32_t find_base(const Bytes &image, uint8_t arch) {
+    const uint32_t opcodes = 14, tried = 2; // words from 0xe0000000 on are ARM's instructions, most of them
     std::map<uint32_t, uint32_t> count;
     for (size_t i = 0; i + 4 <= image.size(); i += 4) {
         uint32_t w = ota_get_le32(&image[i]);
-        if (w & 1 && w >> 16 && w < 0x10000000u) {
+        if (w >> 20 && w >> 28 < opcodes && (arch != OTA_PATCH_THUMB || w & 1)) {
             count[w >> 20]++;
         }
     }
-    uint32_t best = 0;
-    for (auto &c : count) {
-        if (c.second > count[best]) {
-            best = c.first;
+    Vote best = vote_base(image, arch, 0);
+    for (uint32_t n = 0; n < tried && !count.empty(); n++) {
+        auto most = std::max_element(count.begin(), count.end(), [](const auto &a, const auto &b) { return a.second < b.second; });
+        Vote v = vote_base(image, arch, most->first << 20);
+        if (v.votes > best.votes) {
+            best = v;
         }
+        count.erase(most);
     }
-    return best << 20;
+    return best.base;
 }
 
 } // namespace
@@ -152,16 +163,13 @@ void guess_windows(const Bytes &image, ota_patch_info &info) {
     info.windows = 0;
     switch (info.arch) {
     case OTA_PATCH_XTENSA:
-        info.base = vote_base(image, info.arch, 0x40200000u - 0x2000u, 0x102000u);
+        info.base = vote_base(image, info.arch, 0x40200000u).base;
         add_window(info, 0x3ffe0000u, 0x20000u);
         add_window(info, 0x40100000u, 0x8000u);
         break;
     case OTA_PATCH_THUMB:
-        info.base = vote_base(image, info.arch, flash_megabyte(image) - 0x2000u, 0x102000u);
-        add_ram(image, info);
-        break;
     case OTA_PATCH_ARM:
-        info.base = vote_base(image, info.arch, 0u - 0x2000u, 0x102000u);
+        info.base = find_base(image, info.arch);
         add_ram(image, info);
         break;
     default:
