@@ -430,6 +430,8 @@ def test_patches_for_computers_have_no_time_budget():
     old, new = linked_pair(9, "x86-64", 3000)
     data = patch.make(old, new, "x86-64")
     assert patch.info(data)["arch"] == "x86-64"
+    elf = b"\x7fELF\2".ljust(18, b"\1") + b"\x3e\0"
+    assert patch.info(patch.make(elf + old, elf + new))["arch"] == "x86-64"
     oracle = patch_oracle.Decoder(old, data)
     assert oracle.decode() == new and oracle.switched is None
 

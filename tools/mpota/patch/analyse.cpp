@@ -145,17 +145,24 @@ uint32_t find_base(const Bytes &image, uint8_t arch) {
 
 } // namespace
 
-uint8_t guess_arch(const Bytes &image) {
-    uint8_t best = OTA_PATCH_RAW;
-    uint32_t most = 15;
+std::vector<uint8_t> guess_archs(const Bytes &image) {
+    const uint32_t least = 16, x86_64 = 62; // the latter is ELF's number
+    if (image.size() > 20 && !memcmp(image.data(), "\x7f""ELF\2", 5) && image[18] == x86_64) {
+        return {OTA_PATCH_X86_64};
+    }
+    uint32_t score[OTA_PATCH_ARCHS] = {};
+    std::vector<uint8_t> r;
     for (uint8_t arch = OTA_PATCH_XTENSA; arch < OTA_PATCH_ARCHS; arch++) {
-        uint32_t score = call_score(image, arch);
-        if (score > most) {
-            most = score;
-            best = arch;
+        score[arch] = call_score(image, arch);
+        if (score[arch] >= least) {
+            r.push_back(arch);
         }
     }
-    return best;
+    std::stable_sort(r.begin(), r.end(), [&score](uint8_t a, uint8_t b) { return score[a] > score[b]; });
+    while (r.size() > 1 && score[r.back()] < score[r[0]] / 2) {
+        r.pop_back();
+    }
+    return r;
 }
 
 void guess_windows(const Bytes &image, ota_patch_info &info) {

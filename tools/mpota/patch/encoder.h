@@ -36,7 +36,7 @@ struct Seed {
 };
 
 // analyse.cpp
-uint8_t guess_arch(const Bytes &image);
+std::vector<uint8_t> guess_archs(const Bytes &image); // the likeliest first; none: plain bytes
 void guess_windows(const Bytes &image, ota_patch_info &info);
 Sites find_sites(const Bytes &image, const ota_patch_info &info);
 Bytes without_addresses(const Bytes &image, const Sites &sites);

@@ -12,7 +12,7 @@ struct Effort {
     int rounds;
     uint32_t polished_bytes;
 };
-const Effort full = {4, 200000000}, second_candidate = {2, 0};
+const Effort full = {4, 200000000}, other_candidates = {2, 0};
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
 const uint32_t most_state = 255 * 256; // that a header can ask for
@@ -151,20 +151,22 @@ struct mpota_patch_job {
 // The patch's size, its bytes at out; 0 if no model fits the state or the patch does not fit into out.
 extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uint32_t room) {
     Job job = {Bytes(j->old_image, j->old_image + j->old_size), Bytes(j->new_image, j->new_image + j->new_size), {}};
-    job.info.arch = (uint8_t)(j->arch < OTA_PATCH_ARCHS ? j->arch : guess_arch(job.new_image));
     job.info.old_size = j->old_size;
     job.info.new_size = j->new_size;
     job.info.state_bytes = j->state_bytes;
     memcpy(job.info.old_sha256, j->old_sha256, 32);
     memcpy(job.info.new_sha256, j->new_sha256, 32);
-    guess_windows(job.old_image, job.info);
-    Bytes best = smallest(job, full);
-    if (job.info.arch != OTA_PATCH_RAW) {
-        job.info.arch = OTA_PATCH_RAW;
+    std::vector<uint8_t> archs = j->arch < OTA_PATCH_ARCHS ? std::vector<uint8_t>{(uint8_t)j->arch} : guess_archs(job.new_image);
+    if (archs.empty() || archs[0] != OTA_PATCH_RAW) {
+        archs.push_back(OTA_PATCH_RAW);
+    }
+    Bytes best;
+    for (size_t i = 0; i < archs.size(); i++) {
+        job.info.arch = archs[i];
         guess_windows(job.old_image, job.info);
-        Bytes raw = smallest(job, second_candidate);
-        if (best.empty() || (!raw.empty() && raw.size() < best.size())) {
-            best = raw;
+        Bytes patch = smallest(job, i ? other_candidates : full);
+        if (best.empty() || (!patch.empty() && patch.size() < best.size())) {
+            best = patch;
         }
     }
     if (best.size() > room) {
