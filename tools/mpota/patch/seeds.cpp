@@ -3,17 +3,20 @@
 #include "encoder.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <unordered_map>
 
 namespace {
 
 const uint32_t longest = 4096;   // matches are not measured further
-const uint32_t farthest = 65536;  // nor is how far images agree: where all is alike, each offset would see to the end
 const uint32_t long_enough = 200; // inside a match that goes on for so long no other is looked for
 const int neighbours = 10;        // matches tried on either side of the best
 const uint32_t margin = 32;
 const uint32_t patience_limit = 64;
+// Where all is alike each diagonal would be followed to the end: after so many bytes looked at, no further than this.
+const uint64_t most_looks = 1000000000;
+const int64_t farthest = 4096;
 
 // Sorts the suffixes by their first 2, 4, 8... bytes (prefix doubling with counting sorts).
 class SuffixArray {
@@ -157,9 +160,12 @@ class Finder {
     }
 
     // How far the images agree more often than not, in one direction.
-    uint32_t reach(uint32_t at, int32_t diagonal, int step, int patience, uint32_t &weight) const {
-        int64_t i = at, score = 0, best = 0, end = at, last = i + step * (int64_t)farthest;
-        for (; score > best - patience && i != last; i += step) {
+    uint32_t reach(uint32_t at, int32_t diagonal, int step, int patience, uint32_t &weight) {
+        int64_t i = at, score = 0, best = 0, end = at;
+        for (; score > best - patience; i += step) {
+            if (++looks > most_looks && std::abs(i - (int64_t)at) > farthest) {
+                break;
+            }
             int64_t from = i - diagonal;
             if (i < 0 || from < 0 || i >= (int64_t)new_image.size() || from >= (int64_t)old_image.size()) {
                 break;
@@ -174,7 +180,7 @@ class Finder {
         return (uint32_t)end;
     }
 
-    Seed extend(uint32_t at, int32_t diagonal, uint32_t n) const {
+    Seed extend(uint32_t at, int32_t diagonal, uint32_t n) {
         int patience = (int)std::min(16 + 2 * n, patience_limit);
         Seed s = {at, at + n, diagonal, n};
         s.end = reach(at + n, diagonal, 1, patience, s.weight) + margin;
@@ -188,6 +194,7 @@ class Finder {
 
     const Bytes &old_image, &new_image;
     uint32_t shortest;
+    uint64_t looks = 0;
     SuffixArray order;
     std::vector<Seed> seeds, open;
     std::unordered_map<int32_t, uint32_t> covered; // by diagonal: the end of its last seed
