@@ -234,8 +234,3 @@ const struct ota_patch_info *ota_patch_get_info(const void *state) {
     const struct patch_state *s = state;
     return s->stage == STAGE_HEADER ? NULL : &s->info;
 }
-
-uint32_t ota_patch_done(const void *state) {
-    const struct patch_state *s = state;
-    return s->new_pos - (uint32_t)(s->item_end - s->item_start);
-}

@@ -77,7 +77,4 @@ int ota_patch_finish(void *state, const struct ota_patch_io *io, struct ota_patc
 // The header, NULL before OTA_PATCH_BASE.
 const struct ota_patch_info *ota_patch_get_info(const void *state);
 
-// New bytes put out so far.
-uint32_t ota_patch_done(const void *state);
-
 #endif

@@ -90,7 +90,7 @@ static void run(const struct test_case *c, int new_fd, int counts_fd) {
     sectors = 0;
     x = (struct ota_patch_span){.out = bare_memory + RESULTS};
     counts[0] = (uint32_t)decode(c);
-    counts[1] = ota_patch_done(state);
+    counts[1] = (uint32_t)(x.out - (bare_memory + RESULTS));
     counts[2] = old.reads;
     counts[3] = sectors;
     bare_write(new_fd, bare_memory + RESULTS, counts[1]);
