@@ -199,7 +199,6 @@ def full_disk(process):
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
 def test_disk_that_is_full_for_a_while_is_one_line_and_loses_nothing(state, device):
     with serving(state) as (process, server):
         assert device.connect(server)
@@ -214,7 +213,6 @@ def test_disk_that_is_full_for_a_while_is_one_line_and_loses_nothing(state, devi
         assert status(state)[0]["version"] == "1.0.0"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
 def test_server_whose_log_is_full_goes_on(state, device, tmp_path):
     command = [sys.executable, "-m", "mpota", "serve", "--state", str(state)]
     with open(tmp_path / "log", "w") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.PIPE) as process:
