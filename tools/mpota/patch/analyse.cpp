@@ -83,7 +83,7 @@ void add_ram(const Bytes &image, ota_patch_info &info) {
 const uint32_t below = 0x20000; // an image may begin so far below a megabyte, with a header or a loader
 
 struct Vote {
-    uint32_t base, votes;
+    uint32_t base, votes; // the latter beyond chance
 };
 
 // The load address around this megabyte that makes most words point at functions.
@@ -113,12 +113,15 @@ Vote vote_base(const Bytes &image, uint8_t arch, uint32_t megabyte) {
             }
         }
     }
+    uint64_t all = votes[0];
     for (uint32_t i = 1; i < votes.size(); i++) {
+        all += votes[i];
         if (votes[i] > votes[best]) {
             best = i;
         }
     }
-    return votes[best] < 8 ? Vote{megabyte, 0} : Vote{low + best * 4, votes[best]};
+    uint32_t chance = (uint32_t)(2 * all / votes.size()); // where there are many words some votes agree by it
+    return votes[best] < chance + 8 ? Vote{megabyte, 0} : Vote{low + best * 4, votes[best] - chance};
 }
 
 // Of the first megabyte and those that most words which may be pointers point into, the load address with most votes.
