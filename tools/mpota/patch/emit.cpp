@@ -174,14 +174,15 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
     return value >= 65536 || abs((int)value - (int)g.site->target) >= 256 ? PATCH_NO_SHIFT : value;
 }
 
-// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that the architecture is for.
+// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for.
 struct Work {
     double decision, verbatim, literals, start, copy, copied, site;
 };
-const Work on_lx106 = {decision_work, verbatim_work, literals_work, 440, 165, 43, 210}, on_cortex_m4 = {36, 45, 72, 310, 180, 31, 236};
+const Work on_lx106 = {decision_work, verbatim_work, literals_work, 440, 165, 43, 210}, on_cortex_m4 = {36, 45, 72, 310, 180, 31, 236},
+           on_both = {34, 45, 57, 453, 170, 44, 0};
 
 double Encoder::work(bool copying, uint32_t made) const {
-    const Work &w = job.info.arch == OTA_PATCH_THUMB || job.info.arch == OTA_PATCH_ARM ? on_cortex_m4 : on_lx106;
+    const Work &w = job.info.arch == OTA_PATCH_XTENSA ? on_lx106 : job.info.arch == OTA_PATCH_RAW ? on_both : on_cortex_m4;
     double coded = w.decision * decisions + w.verbatim * verbatim;
     if (!copying) {
         return coded + (made ? w.literals : w.start);
