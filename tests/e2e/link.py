@@ -4,6 +4,7 @@
 import contextlib
 import socket
 import threading
+import time
 
 _CHUNK = 4096
 
@@ -12,7 +13,10 @@ class Link:
     """Relays address -> target, both (host, port). Byte counts are those of the way down to the board.
 
     requests: for every connection, the first bytes the board sent (readable for plain HTTP).
+    delay_s: how long what comes down is on its way.
     """
+
+    delay_s = 0
 
     def __init__(self, address, target):
         self.requests = []
@@ -123,6 +127,7 @@ class Link:
                 data = server.recv(n) if n else b""
                 if not data:
                     break
+                time.sleep(self.delay_s)
                 board.sendall(data)
                 with self._changed:
                     counts[number] += len(data)

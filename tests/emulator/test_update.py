@@ -255,6 +255,18 @@ def test_fetch_goes_on_after_the_server_was_gone(firmware, new_lamp, server):
     assert lamp.marks(FACTS.slots[1]).startswith(marks) and "Range: bytes=" in server.http.requests[-1].decode()
 
 
+def test_good_image_survives_its_trial_on_a_slow_network(firmware, new_lamp, server):
+    lamp = new_lamp().join()
+    lamp.push(firmware.image("1.1.0"))
+    lamp.expect("ota: committed", PATIENT_S)
+    server.mqtt.delay_s = 2
+    try:
+        lamp.is_updated("1.1.0")
+    finally:
+        server.mqtt.delay_s = 0
+    assert lamp.marks(FACTS.slots[1]).endswith("CCTYY")  # one trial
+
+
 @contextlib.contextmanager
 def half_way(image, lamp, server):
     """In this context the fetch of the image stands still."""
