@@ -175,7 +175,9 @@ class Shell:
         print(self._board.network_status()[1])
 
     def _ota_app(self, words):
-        if len(words) != 4 or not _are_names(*words[:2]):
+        names = "".join(words[:2]).encode()  # each character of a text would be kept for ever
+        good = all(48 <= b < 58 or 65 <= b & 0xDF <= 90 or b in b"_.:@-" for b in names)
+        if len(words) != 4 or not good or not 0 < len(words[0]) <= 20 or not 0 < len(words[1]) <= 32:
             print(_USAGE)
             return
         self._keep(dict(zip(_IDENTITY, words)))
@@ -232,10 +234,6 @@ def _words(line):
         else:
             words.extend(part.split())
     return words
-
-
-def _are_names(pk, dn):
-    return 0 < len(pk) <= 20 and 0 < len(dn) <= 32 and all(c.isalpha() or c.isdigit() or c in "_.:@-" for c in pk + dn)
 
 
 def _server(text, scheme, has_tls):
