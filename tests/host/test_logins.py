@@ -5,7 +5,9 @@ import asyncio
 import hashlib
 import hmac
 import json
+import socket
 import ssl
+import time
 import urllib.parse
 import urllib.request
 
@@ -130,6 +132,26 @@ def test_registration_over_https(state):
         assert error.value.code == 413
         with pytest.raises(urllib.error.HTTPError):  # the plain port does not register
             urllib.request.urlopen(f"http://127.0.0.1:{server['http_port']}/auth/register/device", b"x=1", timeout=5)
+
+
+def test_device_that_asks_anew_before_it_is_answered_does_not_end_the_server(state):
+    def message(path, payload, mid, token=None):
+        made = aiocoap.Message(code=codes.POST, payload=payload, _mtype=aiocoap.CON, _mid=mid, _token=b"ab")
+        made.opt.uri_path = path
+        if token:
+            made.opt.add_option(OptionNumber(2088).create_option(value=token.encode()))
+        return made.encode()
+
+    with serving(state) as (process, server), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect(("127.0.0.1", server["coap_port"]))
+        peer.settimeout(5)
+        peer.send(message(("auth",), login(), 1))
+        token = json.loads(aiocoap.Message.decode(peer.recv(2000)).payload)["token"]
+        for mid in range(2, 22):
+            peer.send(message(("topic", "ota", "device", "inform", PK, DN), b'{"params": {"version": "1.0.0"}}', mid, token))
+        until(lambda: mpota_json("status", "--state", state)[0]["version"] == "1.0.0")
+        time.sleep(1)
+        assert process.poll() is None
 
 
 class Client:

@@ -213,6 +213,15 @@ def test_disk_that_is_full_for_a_while_is_one_line_and_loses_nothing(state, devi
         assert status(state)[0]["version"] == "1.0.0"
 
 
+def test_fault_that_stays_ends_the_server(state):
+    code = "from mpota import cli, server; server.FAULT_S = 1; cli.main()"
+    with subprocess.Popen([sys.executable, "-c", code, "serve", "--state", str(state)], stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: (state / "server.json").exists())
+        (state / "mpota.db").write_bytes(b"no database" * 1000)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1 and re.fullmatch(rf"[^\n]*{re.escape(str(state))}/mpota.db: [^\n]+\n", said)
+
+
 def test_server_whose_log_is_full_goes_on(state, device, tmp_path):
     command = [sys.executable, "-m", "mpota", "serve", "--state", str(state)]
     with open(tmp_path / "log", "w") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.PIPE) as process:

@@ -24,6 +24,7 @@ from mpota.service import Event, Service
 from mpota.store import Store
 
 POLL_S = 0.1
+FAULT_S = 600
 CONNECT_S = 10
 
 
@@ -54,7 +55,8 @@ class Server:
         if chaos_seed is not None:
             self._chaos = Chaos(chaos_seed, lambda where, what: on_event(Event("chaos", f"{where}: {what}")))
         self._stopping = False
-        self._devices = self._seen = self._fault = None
+        self._devices = self._seen = None
+        self._fault = self._fault_end = None  # the one there is, and until when
 
     def run(self, wanted, on_ready):
         """Serves until stop(); calls on_ready(Address) when devices can connect."""
@@ -127,7 +129,8 @@ class Server:
         return client
 
     def _turn(self, client):
-        """The messages of the next tenth of a second, then what is due. What a full disk refuses is told once and tried again."""
+        """The messages of the next tenth of a second, then what is due. What a full disk refuses is told once and tried again;
+        a fault that stays is the end."""
         self._broker.check()
         try:
             self._hear(client, time.monotonic() + POLL_S)
@@ -135,6 +138,10 @@ class Server:
             self._send(client, self._service.poll(time.time()))
             self._fault = None
         except ToolError as error:
+            if self._fault is None:
+                self._fault_end = time.monotonic() + FAULT_S
+            if time.monotonic() > self._fault_end:
+                raise
             if str(error) != self._fault:
                 self._fault = str(error)
                 self._on_event(Event("server", self._fault))
@@ -148,7 +155,7 @@ class Server:
                 topic, payload, answer = self._unread
                 outgoing, events = self._service.receive(topic, payload, time.time())
                 self._unread = None
-                if answer:
+                if answer and answer.set_running_or_notify_cancel():  # who asked may have asked again meanwhile
                     own = [message.payload for message in outgoing if message.topic == topic]
                     outgoing = [message for message in outgoing if message.topic != topic]
                     answer.set_result(own[0] if own and not messages.is_nothing(own[0]) else b"")
