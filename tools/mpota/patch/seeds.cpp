@@ -249,7 +249,7 @@ void add_pointer_seeds(std::vector<Seed> &seeds, const Job &job, const Sites &ol
 
 // Padding: what looks erased is what stands behind the old image.
 void add_erased_seeds(std::vector<Seed> &seeds, const Job &job) {
-    const uint32_t least = 12;
+    const uint32_t least = 32; // shorter ones cost little as new bytes
     const Bytes &b = job.new_image;
     for (uint32_t at = 0, end; at < b.size(); at = end + 1) {
         for (end = at; end < b.size() && b[end] == 0xff; end++) {
