@@ -10,7 +10,8 @@ enum packet { PACKET_NONE, PACKET_BAD, PACKET_DATA, PACKET_END, PACKET_CANCEL };
 #define WINDOW_MS 100u
 #define BYTE_MS 1000u
 #define POLL_MS 1000u
-#define QUIET_MS 60000u // of silence; a byte that begins no packet counts as one of them
+#define QUIET_MS 60000u // of silence
+#define STRAY_MS 20u // and so much for a byte that begins no packet: a spoilt packet of 1 KiB must not end a transfer
 
 static uint32_t block[LARGE_BLOCK / 4]; // words: flash takes aligned buffers only
 static uint32_t block_bytes;
@@ -137,7 +138,7 @@ static int32_t receive_file(const struct ota_slot *slot) {
     bool begun = false, ended = false;
     for (;;) {
         enum packet p = receive();
-        quiet_ms = p == PACKET_NONE ? quiet_ms + POLL_MS : p == PACKET_BAD ? quiet_ms + 1 : 0;
+        quiet_ms = p == PACKET_NONE ? quiet_ms + POLL_MS : p == PACKET_BAD ? quiet_ms + STRAY_MS : 0;
         if (quiet_ms >= QUIET_MS) {
             return 0;
         }

@@ -32,7 +32,7 @@ bool second_boot_console_wanted(void);
 
 // Serial recovery: receives an image by YMODEM into the slot that is not the newest confirmed one and, if it passes every
 // check of a trial, marks it complete and confirmed: the operator's word stands for the application's.
-// Returns after that, when it has refused one, when the sender gives up and after a minute without a packet: the chip restarts,
+// Returns after that, when it has refused one, when the sender gives up and after a minute of silence: the chip restarts,
 // so a board that heard the key in noise, or whose flash failed for a while, comes back. Needs `b` as ota_boot_choose left it.
 void second_boot_console(ota_boot_t *b);
 

@@ -287,7 +287,7 @@ def test_second_boot_built_without_console_tries_as_often_as_configured_and_list
 def test_console_that_hears_noise_and_then_nothing_restarts_the_board(tmp_path, second_boot, payloads):
     with Board(tmp_path, flash(second_boot, image(payloads("old")), a_marks=marks(complete(4), CONFIRMED))) as board:
         open_console(board)
-        for _ in range(570):  # a millisecond of the minute for each byte; the rest is silence
+        for _ in range(28):  # 20 ms of the minute for each byte; the rest is silence
             board.port.send("~" * 100)
             board.port.expect("\x15{100}")
         board.port.expect("image old", timeout=20)
