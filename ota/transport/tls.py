@@ -4,8 +4,9 @@
 from micropython import const
 
 from ota.transport import net
+from ota.transport.dtls import fault
 
-_E_TLS = const(1044)
+_HANDSHAKE_MS = const(20000)  # no less than net.py gives any write
 
 
 class SslModule:
@@ -19,12 +20,10 @@ class SslModule:
 
     def wrap_socket(self, sock, server_hostname=None):
         try:
-            wrapped = self._verifying().wrap_socket(sock.raw, server_hostname=server_hostname)
-            return _TlsSocket(wrapped, sock.raw, self._timeout_ms, self._feed)
-        except ValueError:
-            raise OSError(_E_TLS)
-        except OSError as e:
-            raise OSError(_E_TLS if e.errno < 0 else e.errno)
+            wrapped = self._verifying().wrap_socket(sock.raw, server_hostname=server_hostname, do_handshake_on_connect=False)
+        except (OSError, ValueError) as e:
+            raise fault(e)
+        return _TlsSocket(wrapped, sock.raw, self._timeout_ms, self._feed)
 
     def _verifying(self):
         """One context for all connections: it is larger than the rest of the service."""
@@ -39,11 +38,24 @@ class SslModule:
 
 
 class _TlsSocket(net.Socket):
+    """The first write, which is the client's, makes the handshake: so that has the time of a write and no more. Its
+    bytes are not seen from here, and so the time-out for a byte holds behind it only."""
+
     secure = True
 
     def __init__(self, wrapped, plain, timeout_ms, feed):
-        super().__init__(wrapped, timeout_ms, feed)
+        super().__init__(wrapped, _HANDSHAKE_MS, feed)
         self._plain = plain
+        self._agreed_timeout_ms = timeout_ms
+        self._agreed = False
+
+    def write(self, data, n=-1):
+        try:
+            super().write(data, n)
+        except (OSError, ValueError) as e:
+            raise e if self._agreed else fault(e)
+        self._agreed = True
+        self._timeout_ms = self._agreed_timeout_ms
 
     def close(self):
         self.raw.close()

@@ -237,26 +237,43 @@ class Tls:
     def load_verify_locations(self, ca):
         self.ca = ca
 
-    def wrap_socket(self, raw, server_hostname):
-        assert self.verify_mode == self.CERT_REQUIRED and self.ca == b"ca"
+    def wrap_socket(self, raw, server_hostname, do_handshake_on_connect):
+        assert self.verify_mode == self.CERT_REQUIRED and self.ca == b"ca" and not do_handshake_on_connect
         self.name = server_hostname
-        if self.handshake:
-            raise self.handshake
-        return Wire(b"secret", False)
+        self.wire = Handshaking(self.handshake)
+        return self.wire
+
+
+class Handshaking(Wire):
+    """Makes its handshake with the first write; the connection then tells what went wrong in it."""
+
+    def __init__(self, fault):
+        super().__init__(b"secret", False)
+        self.fault = fault
+
+    def write(self, data):
+        if self.fault:
+            raise self.fault
+        return super().write(data)
 
 
 def wrapped(handshake=None):
     tls = sys.modules["tls"] = Tls(handshake)
     ssl = SslModule(b"ca", 1000, no_feed)
     plain = over()
-    results = []
-    code = code_of(lambda: results.append(ssl.wrap_socket(plain, server_hostname="host")))
+    sock = ssl.wrap_socket(plain, server_hostname="host")
     del sys.modules["tls"]
-    return code or results[0], plain, tls, ssl
+    return sock, plain, tls, ssl
+
+
+def refusal(handshake):
+    return code_of(wrapped(handshake)[0].write, b"hello")
 
 
 def test_tls_socket_verifies_the_servers_name_and_certificate():
     sock, plain, tls, ssl = wrapped()
+    sock.write(b"hello")
+    assert sock.raw.tx == b"hello"
     assert sock.secure and tls.name == "host" and sock.read(6) == b"secret"
     sock.close()
     assert sock.raw.closed == plain.raw.closed == 1
@@ -269,12 +286,60 @@ def test_one_tls_context_serves_all_connections():
 
 
 def test_certificate_that_does_not_verify_is_a_refusal():
-    assert wrapped(ValueError("invalid cert"))[0] == E_TLS
-    assert wrapped(OSError(-9984, "MBEDTLS_ERR_X509_CERT_VERIFY_FAILED"))[0] == E_TLS
+    assert refusal(ValueError("invalid cert")) == E_TLS
+    assert refusal(OSError(-9984, "MBEDTLS_ERR_X509_CERT_VERIFY_FAILED")) == E_TLS
+
+
+def test_ca_that_cannot_be_read_is_a_refusal():
+    tls = sys.modules["tls"] = Tls(None)
+
+    def unreadable(ca):
+        raise ValueError("invalid cert")
+
+    tls.load_verify_locations = unreadable
+    assert code_of(SslModule(b"ca", 1000, no_feed).wrap_socket, over()) == E_TLS
+    del sys.modules["tls"]
 
 
 def test_connection_lost_in_the_handshake_is_no_refusal():
-    assert wrapped(OSError(ECONNRESET, ""))[0] == ECONNRESET
+    assert refusal(OSError(ECONNRESET, "")) == ECONNRESET
+
+
+def test_fault_behind_the_handshake_is_a_lost_connection():
+    """What TLS says of a record that does not decrypt is below zero: the transfer is tried again."""
+    sock = wrapped()[0]
+    sock.write(b"hello")
+    sock.raw.fault = OSError(-29056, "MBEDTLS_ERR_SSL_INVALID_MAC")
+    assert code_of(sock.write, b"more") == -29056
+
+
+def test_handshake_that_drips_holds_the_board_for_twenty_seconds():
+    """TLS itself on MicroPython; CPython has no module of that name, and its sockets are others."""
+    if sys.implementation.name == "cpython":
+        return
+    one, other = pair()
+    record = bytearray(b"\x16\x03\x03\x40\x00" + bytes(0x4000))
+    state = [clock.now, 0]
+
+    def feed():
+        if clock.now >= state[0]:
+            other.write(record[state[1] : state[1] + 1])
+            state[:] = clock.now + 2000, state[1] + 1
+
+    ssl = SslModule(None, 3000, feed)
+    ssl._verifying = unverifying
+    start = clock.now
+    sock = ssl.wrap_socket(net.Socket(one, 3000, feed), server_hostname="host")
+    assert code_of(sock.write, b"hello") == ETIMEDOUT
+    assert 20000 <= clock.now - start <= 23000 and state[1] > 5
+    sock.close()
+    other.close()
+
+
+def unverifying():
+    import tls
+
+    return tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
 
 
 class Library:
