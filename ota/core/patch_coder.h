@@ -21,17 +21,15 @@ enum patch_question {
 #define PATCH_NO_SHIFT 0x80000000u
 
 #ifdef OTA_PATCH_ENCODER
-int patch_code(struct patch_state *s, uint32_t p, int want);
-#define patch_narrow(s, c, p, want) ((void)(c), patch_code(s, p, want))
-#define patch_renew(s, c) ((void)(c))
+int patch_narrow(struct patch_state *s, struct patch_interval *c, uint32_t bound, int want);
+void patch_renew(struct patch_state *s, struct patch_interval *c);
 uint32_t patch_byte(struct patch_state *s, uint32_t want);
 uint32_t patch_ask(struct patch_state *s, enum patch_question q, const void *p, uint32_t n);
 #define PATCH_WANT(x) (x)
 #else
-// One decision is these two; p / 65536 is the probability of a 1. Whoever makes several keeps the interval in registers, where
+// One decision is these two; bound is the part of the range that stands for a 1. Whoever makes several keeps the interval in registers, where
 // functions could not leave it, and what follows from a bit goes between the two.
-PATCH_INLINE int patch_narrow_to(struct patch_interval *c, uint32_t p) {
-    uint32_t bound = (c->range >> 16) * p;
+PATCH_INLINE int patch_narrow_to(struct patch_interval *c, uint32_t bound) {
     int bit = c->code < bound;
     if (bit) {
         c->range = bound;
@@ -61,7 +59,7 @@ PATCH_INLINE void patch_renew(struct patch_state *s, struct patch_interval *c) {
     } while (!(c->range >> 24));
 }
 
-#define patch_narrow(s, c, p, want) ((void)(want), patch_narrow_to(c, p))
+#define patch_narrow(s, c, bound, want) ((void)(want), patch_narrow_to(c, bound))
 #define patch_byte(s, want) ((void)(want), patch_next(s))
 #define patch_ask(s, q, p, n) ((void)(s), (void)(p), (void)(n), 0u)
 #define PATCH_WANT(x) (1 ? 0u : (x)) // not evaluated

@@ -11,29 +11,31 @@ static uint32_t at_most(uint32_t v, uint32_t limit) {
 }
 
 static uint32_t run_class(const struct patch_state *s) {
-    uint32_t r = s->run;
+    uint32_t r = s->new_pos - s->run_from;
     return r >= 160 ? 5 : r >= 48 ? 4 : r >= 16 ? 3 : r >= 4 ? 2 : r >= 1;
 }
 
-void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n) {
-    uint8_t *out = s->out.at;
-    s->out.at = out + n;
-    patch_copy4(out, b); // there is room: a step puts out once
+void patch_made(struct patch_state *s, uint32_t n) {
+    uint8_t *b = s->out.at;
+    s->out.at = b + n;
     s->before = n > 1 ? b[n - 2] : s->last;
     s->last = b[n - 1];
     s->new_pos += n;
-    s->run += n;
     s->phase = (uint8_t)s->arch.is->advance(s, b, n);
 }
 
-static void emit_byte(struct patch_state *s, uint32_t byte) {
-    s->out.at[0] = (uint8_t)byte;
-    patch_emit(s, s->out.at, 1);
+void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n) {
+    patch_copy4(s->out.at, b); // there is room: a step puts out once
+    patch_made(s, n);
+}
+
+bool patch_may_end(const struct patch_state *s) {
+    return s->new_pos != s->run_from || s->subs;
 }
 
 void patch_end_copy(struct patch_state *s) {
     s->copying = false;
-    s->gap = 0;
+    s->gap_from = s->new_pos;
     s->left = 0;
 }
 
@@ -54,36 +56,35 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
     return s->old + at;
 }
 
-// The new byte i bytes on, by a tree of how it differs from an old one; or verbatim, which costs bits and saves time.
-static uint32_t new_byte(struct patch_state *s, uint16_t *tree, uint32_t from, uint32_t i) {
-    uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, i);
-    return s->verbatim ? patch_byte(s, want) : (from + patch_tree(s, tree, 8, (want - from) & 255)) & 255;
-}
-
-static int literals(struct patch_state *s) {
-    uint32_t n = s->gap < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT);
+// New bytes, which bits and time may be saved on: by a tree or verbatim.
+static int literals(struct patch_state *s, uint32_t gap) {
+    uint32_t n = gap < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT);
     for (uint32_t i = 0; i < n; i++) {
-        s->out.at[i] = (uint8_t)new_byte(s, s->node + N_LITERAL, 0, i);
+        uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, i);
+        s->out.at[i] = (uint8_t)(s->verbatim ? patch_byte(s, want) : patch_tree(s, s->node + N_LITERAL, 8, want));
     }
-    s->gap += n;
-    patch_emit(s, s->out.at, n);
+    patch_made(s, n);
     return OTA_OK;
 }
 
 // ---- starting a copy
 
+static uint32_t same(const struct patch_state *s) {
+    return s->old_pos + s->new_pos - s->gap_from;
+}
+
 static uint32_t far_from(const struct patch_state *s, uint32_t k) {
-    return k ? s->ends[k - 1] : s->old_pos + s->gap;
+    return k ? s->ends[k - 1] : same(s);
 }
 
 // Where a copy of this kind starts. Recent and far ones need a number besides.
 static uint32_t expected(const struct patch_state *s, uint32_t kind) {
-    uint32_t same = s->old_pos + s->gap, trust;
+    uint32_t at = kind == KIND_INSERT ? s->old_pos : same(s), trust;
     if (kind != KIND_TABLE) {
-        return kind == KIND_SAME ? same : s->old_pos;
+        return at;
     }
-    int32_t r = patch_region(s, s->info.base + same);
-    return r < 0 ? same : s->new_pos - (uint32_t)patch_displacement(s, r, &trust);
+    int32_t r = patch_region(s, s->info.base + at);
+    return r < 0 ? at : s->new_pos - (uint32_t)patch_displacement(s, r, &trust);
 }
 
 // The encoder's choice: the first kind that says `want`, else the nearest place to count from.
@@ -139,7 +140,8 @@ static int start(struct patch_state *s) {
     s->ends[0] = s->old_pos;
     s->old_pos = pos;
     s->copying = true;
-    s->run = s->subs = s->plain = 0;
+    s->subs = s->plain = 0;
+    s->run_from = s->new_pos;
     s->fill_at = pos;
     patch_skew(s);
     patch_remember(s, (int32_t)(s->new_pos - pos));
@@ -151,8 +153,8 @@ static int start(struct patch_state *s) {
 }
 
 static int gap_step(struct patch_state *s) {
-    uint32_t f = F_START + at_most(s->gap, 7) * 3 + s->phase;
-    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literals(s);
+    uint32_t gap = s->new_pos - s->gap_from, f = F_START + at_most(gap, 7) * 3 + s->phase;
+    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literals(s, gap);
 }
 
 // ---- inside a copy
@@ -165,7 +167,8 @@ static bool half_starts(const struct patch_state *s) {
 // Puts out a byte of the copy: numbers that were not taken as a site teach the table of renumbered ones.
 static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
     bool starts = half_starts(s);
-    emit_byte(s, byte);
+    s->out.at[0] = (uint8_t)byte;
+    patch_made(s, 1);
     if (s->plain) {
         patch_learn_half(s, s->old_last | old << 8, s->before | (uint32_t)s->last << 8);
     }
@@ -202,8 +205,7 @@ static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
         copied(s, o, o);
         return OTA_OK;
     }
-    // A copy makes at least one byte: there is no end to code before.
-    if (s->run || s->subs) {
+    if (patch_may_end(s)) {
         uint32_t f = F_END + at_most(s->subs, 2) * PATCH_RUNS + run_class(s);
         if (patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_END, NULL, 0))) {
             patch_end_copy(s);
@@ -213,8 +215,9 @@ static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
     s->left--;
     s->equal = false;
     s->subs = (uint8_t)at_most(s->subs + 1u, 255);
-    copied(s, old, new_byte(s, s->node + N_SUB, old, 0));
-    s->run = 0;
+    uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, 0);
+    copied(s, old, s->verbatim ? patch_byte(s, want) : (old + patch_tree(s, s->node + N_SUB, 8, (want - old) & 255)) & 255);
+    s->run_from = s->new_pos;
     return OTA_OK;
 }
 
@@ -224,7 +227,7 @@ static int copy_step(struct patch_state *s, const struct ota_patch_io *io) {
         return s->error;
     }
     // Of a region that is unknown, any copy is news.
-    if (s->old_pos >= s->fill_at && s->run > 8) {
+    if (s->old_pos >= s->fill_at && s->new_pos - s->run_from > 8) {
         patch_fill(s, 0);
         s->fill_at = ((s->old_pos >> s->info.region_shift) + 1) << s->info.region_shift;
     }
@@ -264,7 +267,7 @@ uint32_t patch_layout(struct patch_state *s) {
 }
 
 // n flags start at a probability, in 65536ths, as if seen so often.
-#define START(p, seen) ((p) << 16 | (PATCH_FLAG_LIMIT - (seen)))
+#define START(p, seen) (0x80000000u | (p) << 15 | (PATCH_LEARN - (seen)))
 
 static uint32_t *set(uint32_t *f, uint32_t n, uint32_t start) {
     for (; n; n--) {
@@ -287,7 +290,7 @@ void patch_model_init(struct patch_state *s) {
     set(f + 8, 2, START(1024u, 3)); // a constant that was never renumbered
     set(set(s->flag + F_START, 3, START(49152u, 2)), 21, START(8192u, 2));
     for (i = 0; i < PATCH_NODES; i++) {
-        s->node[i] = 0x8000 | PATCH_NODE_LIMIT;
+        s->node[i] = 0xc000 | PATCH_LEARN;
     }
     memset(s->node + PATCH_NODES, 0, 2 * (s->at_table - PATCH_NODES + s->regions));
     memset(s->far, 0, sizeof s->far);

@@ -19,8 +19,7 @@
 #define PATCH_LINES 128u
 #define PATCH_EXACT_BITS 7u
 #define PATCH_KEPT 2u // in an entry: the last word that points there stayed as it was
-#define PATCH_FLAG_LIMIT 100u // how often a probability is seen before it moves at a constant rate
-#define PATCH_NODE_LIMIT 15u
+#define PATCH_LEARN 15u // how often a probability is seen before it moves at a constant rate
 #define PATCH_RUNS 6u
 #define PATCH_TRUSTS 5u
 
@@ -87,7 +86,7 @@ struct patch_state {
     uint8_t item[PATCH_STEP_OUT];
     struct patch_interval interval;
     struct ota_patch_info info;
-    uint32_t run, new_pos, old_pos, old_from, gap, ends[3];
+    uint32_t new_pos, old_pos, old_from, gap_from, run_from, ends[3];
     uint32_t switched; // where the last switch was, plus 1
     uint32_t fill_at; // where to look next whether a region is unknown
     union {
@@ -130,7 +129,9 @@ extern const struct patch_arch *const patch_archs[OTA_PATCH_ARCHS]; // NULL for 
 uint32_t patch_layout(struct patch_state *s); // bytes of state that s->info asks for
 void patch_model_init(struct patch_state *s);
 int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t room); // at least one; makes at most room >= PATCH_STEP_OUT bytes at s->out
-void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n); // the first n of the four bytes b
+void patch_made(struct patch_state *s, uint32_t n);                   // the n bytes at s->out are new ones
+void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n); // so are the first n of the four bytes b
+bool patch_may_end(const struct patch_state *s); // a copy makes at least one byte
 void patch_end_copy(struct patch_state *s);
 
 // patch_sites.c: addresses that moved

@@ -42,7 +42,11 @@ static bool known(struct patch_state *s, struct patch_site *site) {
 
 uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
     uint32_t at = s->info.base + s->old_pos, skew = s->skew, ahead = s->info.new_size - s->new_pos;
-    if (ahead >= 4 && !((at | skew) & 3)) {
+    if (ahead < 4) {
+        uint32_t unit = s->arch.is->look(s, site, b, at), n = unit >> 4;
+        return (unit & 15) | (n < ahead ? n : ahead) << 4;
+    }
+    if (!((at | skew) & 3)) {
         site->target = ota_get_le32(b);
         if (known(s, site)) {
             site->type = PATCH_WORD;
@@ -51,27 +55,25 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
             return 0;
         }
     }
-    uint32_t unit = s->arch.is->look(s, site, b, at), n = unit >> 4, i;
-    if (ahead >= 4) {
-        if (site->type != PATCH_NO_SITE && (site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : known(s, site))) {
-            return 0;
-        }
-        if (half_at(s, b, at | skew, s->last)) {
-            site->type = PATCH_HALF;
-            site->size = 2;
-            site->target = ota_get_le16(b);
-            return 0;
-        }
+    uint32_t unit = s->arch.is->look(s, site, b, at), n = unit >> 4, i = 1;
+    if (site->type != PATCH_NO_SITE && (site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : known(s, site))) {
+        return 0;
     }
-    n = n < ahead ? n : ahead;
-    for (i = 1; i < n; i++) {
+    if (half_at(s, b, at | skew, s->last)) {
+        site->type = PATCH_HALF;
+        site->size = 2;
+        site->target = ota_get_le16(b);
+        return 0;
+    }
+    ahead -= 3; // a site inside needs four bytes
+    for (ahead = ahead < n ? ahead : n; i < ahead; i++) {
         uint32_t aligned = ++at | skew;
         b++;
-        if (i + 4 <= ahead && ((!(aligned & 3) && patch_region(s, ota_get_le32(b)) >= 0) || half_at(s, b, aligned, b[-1]))) {
-            break;
+        if ((!(aligned & 3) && patch_region(s, ota_get_le32(b)) >= 0) || half_at(s, b, aligned, b[-1])) {
+            return (unit & 15) | i << 4;
         }
     }
-    return (unit & 15) | i << 4;
+    return unit;
 }
 
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target) {
@@ -121,7 +123,7 @@ static int half_site(struct patch_state *s, const struct patch_guess *g) {
     if (patch_flag(s, F_BYTES + kind, now == PATCH_NO_SHIFT)) {
         return by_bytes(s, site, false);
     }
-    s->run = 0;
+    s->run_from = s->new_pos;
     int32_t d = patch_number(s, NUMBER_HALF, (int32_t)(now - site->target));
     place(s, g, b, d);
     patch_learn_half(s, site->target, site->target + (uint32_t)d);
@@ -154,11 +156,11 @@ static int alternative(struct patch_state *s, const struct patch_guess *g) {
     const struct patch_site *site = g->site;
     int32_t want = 0, d;
     uint32_t k = patch_tree(s, s->node + N_RECENT + 16u * site->type, 4, PATCH_WANT(choose(s, g, &want)));
-    if (k == ALTERNATIVE_END && (s->run || s->subs)) {
+    if (k == ALTERNATIVE_END && patch_may_end(s)) {
         patch_end_copy(s);
         return OTA_OK;
     }
-    s->run = 0;
+    s->run_from = s->new_pos;
     if (k == ALTERNATIVE_BYTES) {
         return by_bytes(s, site, true);
     }
@@ -215,7 +217,7 @@ int patch_code_site(struct patch_state *s, const struct patch_site *site, const 
         return site_done(s, site, first);
     }
     if (!same && patch_flag(s, F_KEEP + site->type * PATCH_TRUSTS + g.trust, (int)patch_ask(s, PATCH_ASK_EQUAL, second, site->size))) {
-        s->run = 0;
+        s->run_from = s->new_pos;
         learn_second(s, &g, kept);
         return site_done(s, site, second);
     }

@@ -2,34 +2,27 @@
 // SPDX-License-Identifier: MIT
 #include "patch_coder.h"
 
-// Constants are whole words: a chip may have them in flash that is read by words alone.
+// 65536 / (n + 1.5), the rate at which a probability seen n times moves, by how often it is still to be seen before the rate stays.
+// Whole words: a chip may have them in flash that is read by words alone.
+#define RATE(left) (131072u / (2 * (PATCH_LEARN - (left)) + 3))
+static const uint32_t rates[PATCH_LEARN + 1] = {RATE(0), RATE(1), RATE(2), RATE(3), RATE(4), RATE(5), RATE(6), RATE(7),
+                                                RATE(8), RATE(9), RATE(10), RATE(11), RATE(12), RATE(13), RATE(14), RATE(15)};
 
-// 65536 / (n + 1.5): the rate at which a probability seen n times moves. Tables go by how often it is still to be seen.
-#define RATE(n) (131072u / (2 * (n) + 3))
-
-// A flag's, two in a word.
-#define F2(left) (RATE(PATCH_FLAG_LIMIT - 1 - (left)) << 16 | RATE(PATCH_FLAG_LIMIT - (left)))
-#define F10(left) F2(left), F2((left) + 2), F2((left) + 4), F2((left) + 6), F2((left) + 8)
-static const uint32_t flag_rates[PATCH_FLAG_LIMIT / 2] = {F10(0), F10(10), F10(20), F10(30), F10(40), F10(50), F10(60), F10(70), F10(80), F10(90)};
-
-// A node's.
-#define N4(left) RATE(PATCH_NODE_LIMIT - (left)), RATE(PATCH_NODE_LIMIT - 1 - (left)), RATE(PATCH_NODE_LIMIT - 2 - (left)), RATE(PATCH_NODE_LIMIT - 3 - (left))
-static const uint32_t node_rates[PATCH_NODE_LIMIT + 1] = {N4(0), N4(4), N4(8), N4(12)};
-
-// A flag: probability of a 1 in 22 bits above a count in 10, down from PATCH_FLAG_LIMIT. Long runs of zeros cost next to nothing.
+// A flag: a probability of a 1 in 31 bits. Below the top bit that says that it is learning, the lower four count how long. Long runs
+// of zeros cost next to nothing.
 int patch_flag(struct patch_state *s, uint32_t f, int want) {
     struct patch_interval c = s->interval;
-    uint32_t *flag = s->flag + f, v = *flag, p = v >> 10, left = v & 1023, r = RATE(PATCH_FLAG_LIMIT);
-    if (left) {
-        r = flag_rates[left >> 1] >> (left & 1) * 16 & 0xffff;
-        v--;
+    uint32_t *flag = s->flag + f, v = *flag, p = v >> 15 & 0xffff, down = v >> 5, up = 0xfffe << 10;
+    if (v >> 31) {
+        uint32_t left = v & 15, r = rates[left];
+        down = (p * r >> 1 & ~15u) + (left > 1 ? 1 : 0x80000001u);
+        up = 0xfffe * r >> 1 & ~15u;
     }
+    v -= down;
     int bit = 0;
-    if (patch_narrow(s, &c, p < 64 ? 1 : p >> 6, want)) {
-        v += ((0x3fffffu - p) >> 6) * r & ~1023u;
+    if (patch_narrow(s, &c, (c.range >> 16) * (p + 1), want)) {
+        v += up;
         bit = 1;
-    } else {
-        v -= (p >> 6) * r & ~1023u;
     }
     *flag = v;
     patch_renew(s, &c);
@@ -37,26 +30,34 @@ int patch_flag(struct patch_state *s, uint32_t f, int want) {
     return bit;
 }
 
-// Nodes, each 12 bits of probability above a count in 4, down from PATCH_NODE_LIMIT. A byte takes eight of them: this loop is what literals cost.
+// Nodes: the same in 16 bits. A byte takes eight of them: this loop is what literals cost.
 uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32_t want) {
     struct patch_interval c = s->interval;
     uint32_t i = 1, end = 1u << bits;
     (void)want;
     do {
-        uint16_t *node = tree + i;
-        uint32_t v = *node, p = v & ~15u, r = RATE(PATCH_NODE_LIMIT);
-        if (v & 15) {
-            r = node_rates[v & 15];
-            v--;
-        }
-        i <<= 1;
-        if (patch_narrow(s, &c, p + 8, want >> --bits & 1)) {
-            v += (0xfff0 - p) * r >> 16 & ~15u;
-            i++;
-        } else {
-            v -= p * r >> 16 & ~15u;
-        }
-        *node = (uint16_t)v;
+        do {
+            int16_t *node = (int16_t *)tree + i;
+            uint32_t v = (uint32_t)*node, bound, down, up;
+            if (__builtin_expect((int32_t)v < 0, 0)) {
+                uint32_t p = v >> 4 & 0x7ff, left = v & 15, r = rates[left];
+                bound = (c.range >> 15) * p << 4;
+                down = (p * r >> 16 << 4) + (left > 1 ? 1 : 0x8001);
+                up = 0x7ff * r >> 16 << 4;
+            } else {
+                bound = (c.range >> 15) * v;
+                down = v >> 4;
+                up = 0x7ff;
+            }
+            v -= down;
+            if (patch_narrow(s, &c, bound, want >> --bits & 1)) {
+                v += up;
+                i = 2 * i + 1;
+            } else {
+                i = 2 * i;
+            }
+            *node = (int16_t)v;
+        } while (i < end && c.range >> 24);
         patch_renew(s, &c);
     } while (i < end);
     s->interval = c;
@@ -72,7 +73,7 @@ static uint32_t even_bits(struct patch_state *s, uint32_t v, uint32_t n, uint32_
     struct patch_interval c = s->interval;
     while (n--) {
         v <<= 1;
-        if (patch_narrow(s, &c, 32768, want >> n & 1)) {
+        if (patch_narrow(s, &c, c.range >> 1, want >> n & 1)) {
             v++;
         }
         patch_renew(s, &c);

@@ -30,14 +30,14 @@ static int32_t unpack(const struct patch_state *s, uint32_t entry) {
 
 // A displacement that does not fit goes through a ring of the last such ones.
 static uint16_t pack(struct patch_state *s, int32_t d) {
-    uint32_t i = 0;
     if (d > -NEAR_LIMIT && d < NEAR_LIMIT) {
         return (uint16_t)((d + NEAR_LIMIT) << 2);
     }
-    while (i < PATCH_FAR && s->far[i] != d) {
-        i++;
-    }
-    if (i == PATCH_FAR) {
+    uint32_t i = s->far_next, n = PATCH_FAR;
+    do {
+        i = (i - 1) % PATCH_FAR;
+    } while (s->far[i] != d && --n);
+    if (!n) {
         i = s->far_next++ % PATCH_FAR;
         s->far[i] = d;
     }

@@ -12,14 +12,16 @@ namespace {
 // Range encoder with carry, the mirror of the decoder's patch_narrow and patch_renew.
 class RangeEncoder {
   public:
-    void code(uint32_t p, bool bit) {
-        uint32_t bound = (range >> 16) * p;
+    void narrow(uint32_t &range, uint32_t bound, bool bit) {
         if (bit) {
             range = bound;
         } else {
             low += bound;
             range -= bound;
         }
+    }
+
+    void renew(uint32_t &range) {
         while (range < 1u << 24) {
             range <<= 8;
             shift();
@@ -32,7 +34,7 @@ class RangeEncoder {
     }
 
     // The shortest number inside the last interval; zero bytes at its end are left off, as far as the decoder allows.
-    Bytes finish() {
+    Bytes finish(uint32_t range) {
         for (int bits = 32; bits >= 0; bits -= 8) {
             uint64_t mask = (1ull << bits) - 1, v = (low + mask) & ~mask;
             if (v - low < range) {
@@ -86,7 +88,6 @@ class RangeEncoder {
     std::vector<Verbatim> verbatim;
     size_t shifts = 0;
     uint64_t low = 0;
-    uint32_t range = 0xffffffffu;
     uint64_t pending = 0;
     uint8_t cache = 0;
     bool begun = false;
@@ -236,23 +237,24 @@ int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
 
 } // namespace
 
-static double cost_of(uint32_t p, int bit) {
-    return -std::log2(bit ? p / 65536.0 : 1 - p / 65536.0);
-}
-
 // The encoder's state begins with a pointer to its encoder.
 static Encoder *encoder_of(patch_state *s) {
     return *reinterpret_cast<Encoder **>(reinterpret_cast<char *>(s) - 8);
 }
 
-extern "C" int patch_code(patch_state *s, uint32_t p, int want) {
+extern "C" int patch_narrow(patch_state *s, patch_interval *c, uint32_t bound, int want) {
     Encoder *e = encoder_of(s);
+    double before = c->range;
     e->decisions++;
+    e->coder.narrow(c->range, bound, want != 0);
     if (e->costs) {
-        e->spend(cost_of(p, want));
+        e->spend(std::log2(before / c->range));
     }
-    e->coder.code(p, want != 0);
     return want != 0;
+}
+
+extern "C" void patch_renew(patch_state *s, patch_interval *c) {
+    encoder_of(s)->coder.renew(c->range);
 }
 
 extern "C" uint32_t patch_byte(patch_state *s, uint32_t want) {
@@ -281,6 +283,7 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
     s->info = job.info;
     patch_layout(s);
     patch_model_init(s);
+    s->interval.range = 0xffffffffu;
     Encoder e = {job, plan.copies, plan.switches, costs, s, {}};
     *reinterpret_cast<Encoder **>(memory.data()) = &e;
     if (costs) {
@@ -301,5 +304,5 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
             costs->work[at] += (float)e.work(copying, s->new_pos - at);
         }
     }
-    return e.coder.finish();
+    return e.coder.finish(s->interval.range);
 }
