@@ -100,7 +100,7 @@ struct patch_state {
     uint32_t image_regions, regions;
     uint32_t at_exact, at_lines, at_table;
     uint8_t in[PATCH_IN_BYTES], old[OTA_PATCH_READ_BYTES];
-    int32_t recent[PATCH_RECENT], far[PATCH_FAR];
+    int32_t recent[PATCH_RECENT], far[PATCH_FAR + 1];
     uint32_t flag[PATCH_FLAGS];
     uint16_t node[];
 };

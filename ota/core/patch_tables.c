@@ -33,11 +33,13 @@ static uint16_t pack(struct patch_state *s, int32_t d) {
     if (d > -NEAR_LIMIT && d < NEAR_LIMIT) {
         return (uint16_t)((d + NEAR_LIMIT) << 2);
     }
-    uint32_t i = s->far_next, n = PATCH_FAR;
-    do {
-        i = (i - 1) % PATCH_FAR;
-    } while (s->far[i] != d && --n);
-    if (!n) {
+    const int32_t *at = s->far;
+    s->far[PATCH_FAR] = d; // where the search ends
+    while (*at != d) {
+        at++;
+    }
+    uint32_t i = (uint32_t)(at - s->far);
+    if (i == PATCH_FAR) {
         i = s->far_next++ % PATCH_FAR;
         s->far[i] = d;
     }

@@ -8,7 +8,7 @@
 namespace {
 
 const uint32_t sector_size = 4096;
-const double budget = 960000; // instructions for a sector by the estimate, so that it stays below a million
+const double budget = 957000; // instructions for a sector by the estimate, so that it stays below a million
 const int rounds = 6;
 
 // How the bytes of a stretch are made: as without a budget; with verbatim literals and substitutions; as verbatim literals alone.
@@ -18,8 +18,6 @@ struct Price {
     double bits, work;
 };
 
-const double tree_work = 8 * decision_work;
-const Price verbatim_byte = {8, verbatim_work}, verbatim_literal = {8.1, verbatim_work + (decision_work + literals_work) / PATCH_STEP_OUT};
 const Price switched = {9, 250}, copy_left = {10, 500}, copy_resumed = {8, 700}, free_of_charge = {0, 0};
 
 Price operator+(const Price &a, const Price &b) {
@@ -29,8 +27,9 @@ Price operator+(const Price &a, const Price &b) {
 // The cheapest way through one sector if an instruction costs so many bits.
 class Sector {
   public:
-    Sector(const Costs &c, const std::vector<uint8_t> &inside_copy, const std::vector<uint8_t> &in_copy, uint32_t first, uint32_t end)
-        : costs(c), inside(inside_copy), covered(in_copy), from(first), to(end), came((end - first) * ways) {}
+    Sector(const Costs &c, const Work &w, const std::vector<uint8_t> &inside_copy, const std::vector<uint8_t> &in_copy, uint32_t first, uint32_t end)
+        : costs(c), verbatim_byte{8, w.verbatim}, verbatim_literal{8.1, w.verbatim + (w.decision + w.literals) / PATCH_STEP_OUT},
+          tree_work(8 * w.decision), inside(inside_copy), covered(in_copy), from(first), to(end), came((end - first) * ways) {}
 
     // Few bits with at most this work. way[i] becomes how byte i is made.
     void choose(double most, std::vector<uint8_t> &way) {
@@ -122,6 +121,8 @@ class Sector {
     }
 
     const Costs &costs;
+    const Price verbatim_byte, verbatim_literal;
+    const double tree_work;
     const std::vector<uint8_t> &inside, &covered;
     uint32_t from, to;
     std::vector<uint8_t> came;
@@ -185,7 +186,7 @@ Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
             if (over > 0) {
                 fits = false;
                 most[k] -= over;
-                Sector(alone, inside, covered, k * sector_size, end_of(k)).choose(most[k], way);
+                Sector(alone, work_on(job.info.arch), inside, covered, k * sector_size, end_of(k)).choose(most[k], way);
             }
         }
         if (fits) {

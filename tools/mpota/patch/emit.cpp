@@ -103,7 +103,7 @@ struct Encoder {
     size_t next = 0, next_switch = 0;
     uint32_t copy_end = 0, asked_at = 0;
     bool byte_asked = false;
-    bool site_asked = false; // in this step
+    bool site_asked = false, end_asked = false; // in this step
     uint32_t decisions = 0;  // in this step
     uint32_t verbatim = 0;   // bytes in this step
 
@@ -175,26 +175,24 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
     return value >= 65536 || abs((int)value - (int)g.site->target) >= 256 ? PATCH_NO_SHIFT : value;
 }
 
-// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for.
-struct Work {
-    double decision, verbatim, literals, start, copy, copied, site;
-};
-const Work on_lx106 = {decision_work, verbatim_work, literals_work, 440, 165, 43, 210}, on_cortex_m4 = {36, 45, 72, 310, 180, 31, 236},
-           on_both = {34, 45, 57, 453, 170, 44, 0};
+const Work on_lx106 = {24.5, 25.5, 82, 160, 185, 40, 152, 256}, on_cortex_m4 = {32.3, 43, 52, 277, 169, 33, 74, 249},
+           on_both = {32, 43, 12, 100, 192, 10, 0, 0};
+const float to_begin = 110000; // for first values, and for the searches in tables that are still empty
 
 double Encoder::work(bool copying, uint32_t made) const {
-    const Work &w = job.info.arch == OTA_PATCH_XTENSA ? on_lx106 : job.info.arch == OTA_PATCH_RAW ? on_both : on_cortex_m4;
+    const Work &w = work_on(job.info.arch);
     double coded = w.decision * decisions + w.verbatim * verbatim;
     if (!copying) {
         return coded + (made ? w.literals : w.start);
     }
-    return coded + w.copy + w.copied * made + (site_asked ? w.site : 0);
+    return coded + w.copy + w.copied * made + (site_asked ? w.site : 0) + (site_asked && end_asked ? w.alternative : 0);
 }
 
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
     uint32_t at = state->new_pos;
     byte_asked = false;
     site_asked |= q == PATCH_ASK_SITE;
+    end_asked |= q == PATCH_ASK_END;
     switch (q) {
     case PATCH_ASK_SITE:
     case PATCH_ASK_EQUAL:
@@ -271,6 +269,10 @@ extern "C" uint32_t patch_ask(patch_state *s, patch_question q, const void *p, u
     return encoder_of(s)->answer(q, p, n);
 }
 
+const Work &work_on(uint8_t arch) {
+    return arch == OTA_PATCH_XTENSA ? on_lx106 : arch == OTA_PATCH_RAW ? on_both : on_cortex_m4;
+}
+
 uint32_t state_size(const ota_patch_info &info) {
     patch_state s;
     s.info = info;
@@ -289,13 +291,14 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
     if (costs) {
         std::vector<float> none(job.new_image.size() + 8);
         *costs = {none, none, none, none};
+        costs->work[0] = to_begin;
     }
     ota_patch_io io = {&e, read_old};
     while (s->new_pos < job.new_image.size()) {
         uint32_t at = s->new_pos;
         bool copying = s->copying;
         e.decisions = e.verbatim = 0;
-        e.site_asked = false;
+        e.site_asked = e.end_asked = false;
         s->out.at = s->item;
         if (patch_steps(s, &io, PATCH_STEP_OUT) < 0) {
             return {};

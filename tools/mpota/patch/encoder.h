@@ -83,8 +83,11 @@ struct Costs {
     double all_bits = 0;
 };
 
-// Instructions of an LX106: fitted together with the others in emit.cpp, and to be fitted again with them.
-const double decision_work = 33, verbatim_work = 44, literals_work = 55;
+// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for.
+struct Work {
+    double decision, verbatim, literals, start, copy, copied, site, alternative;
+};
+const Work &work_on(uint8_t arch);
 
 // What an encoder is to say. New bytes are verbatim from every other switch on.
 struct Plan {
