@@ -3,7 +3,7 @@
 WORD, CALL, LOAD, HALF, CONSTANT = range(5)
 RAW, XTENSA, THUMB, ARM, X86_64 = range(5)
 M32 = 0xFFFFFFFF
-RATE = [131072 // (2 * n + 3) for n in range(101)]
+RATE = [131072 // (2 * n + 3) for n in range(15)]
 
 
 class Refused(Exception):
@@ -84,8 +84,8 @@ class Coder:
             raise Refused("cut")
         return self.body[self.at - 1] if self.at <= len(self.body) else 0
 
-    def decide(self, p):
-        bound = (self.range >> 16) * p
+    def decide(self, k, p):
+        bound = (self.range >> k) * p
         bit = int(self.code < bound)
         if bit:
             self.range = bound
@@ -100,29 +100,32 @@ class Coder:
 
 class Flag:
     def __init__(self, p, n):
-        self.p, self.n = p << 6, n
+        self.p, self.n = p << 15, n
 
-    def odds(self):
-        return max(self.p >> 6, 1)
-
-    def adapt(self, bit):
-        if bit:
-            self.p += ((0x3FFFFF - self.p) >> 6) * RATE[self.n] >> 10
+    def decide(self, coder):
+        bit = coder.decide(16, (self.p >> 15) + 1)
+        if self.n < 15:
+            down, up = ((q * RATE[self.n] >> 1) & ~15 for q in (self.p >> 15, 0xFFFE))
         else:
-            self.p -= (self.p >> 6) * RATE[self.n] >> 10
-        self.n = min(self.n + 1, 100)
+            down, up = self.p >> 5, 0xFFFE << 10
+        self.p += bit * up - down
+        self.n = min(self.n + 1, 15)
+        return bit
 
 
 class Node:
-    def __init__(self, p=0x800, n=0):
-        self.p, self.n = p, n
+    def __init__(self):
+        self.p, self.n = 1 << 14, 0
 
-    def adapt(self, bit):
-        if bit:
-            self.p += (4095 - self.p) * RATE[self.n] >> 16
+    def decide(self, coder):
+        bit = coder.decide(15, self.p)
+        if self.n < 15:
+            down, up = ((q * RATE[self.n] >> 16) << 4 for q in (self.p >> 4, 0x7FF))
         else:
-            self.p -= self.p * RATE[self.n] >> 16
+            down, up = self.p >> 4, 0x7FF
+        self.p += bit * up - down
         self.n = min(self.n + 1, 15)
+        return bit
 
 
 def nodes(n):
@@ -360,14 +363,10 @@ class Decoder:
     # 3.3
 
     def flag(self, f):
-        bit = self.coder.decide(f.odds())
-        f.adapt(bit)
-        return bit
+        return f.decide(self.coder)
 
     def node(self, t):
-        bit = self.coder.decide(t.p << 4 | 8)
-        t.adapt(bit)
-        return bit
+        return t.decide(self.coder)
 
     def tree(self, t, bits):
         i = 1
@@ -379,7 +378,7 @@ class Decoder:
         n = self.tree(m.length, 5)
         v = 1
         for k in range(n):
-            v = 2 * v + (self.node(m.top[n]) if k == 0 and n < 16 else self.coder.decide(32768))
+            v = 2 * v + (self.node(m.top[n]) if k == 0 and n < 16 else self.coder.decide(1, 1))
         z = v - 1
         return signed(~(z >> 1) if z & 1 else z >> 1)
 

@@ -6,7 +6,7 @@
 #include "patch.h"
 
 #define PATCH_IN_BYTES 120u // holds a header
-#define PATCH_STEP_BYTES 40u // of input a step takes at most: a flag has up to 16 bits, a node 8, four literals 32 nodes
+#define PATCH_STEP_BYTES 48u // of input a step takes at most: a flag has up to 16 bits, a node 11.1, four literals 32 nodes
 #define PATCH_STEP_OUT 4u // a step makes at most so many bytes
 #define PATCH_LONG_GAP 32u // literals from here on share a flag, PATCH_STEP_OUT of them
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at

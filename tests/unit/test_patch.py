@@ -305,10 +305,10 @@ class Contrary:
         self.forced = None
         self.at, self.body = 0, b""
 
-    def decide(self, p):
-        bit = int(p < 32768) if p != 32768 and self.random.random() < 0.9 else self.random.getrandbits(1)
+    def decide(self, k, p):
+        bit = int(2 * p < 1 << k) if 2 * p != 1 << k and self.random.random() < 0.9 else self.random.getrandbits(1)
         bit = bit if self.forced is None else self.forced
-        bound = (self.range >> 16) * p
+        bound = (self.range >> k) * p
         self.low, self.range = (self.low, bound) if bit else (self.low + bound, self.range - bound)
         while self.range < 1 << 24:
             self.range, self.low, self.size = self.range << 8, self.low << 8, self.size + 1
