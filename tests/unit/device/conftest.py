@@ -18,13 +18,15 @@ import boardlike
 
 boardlike.install(str(REPO))
 os.environ["MPOTA_ROOT"] = str(REPO)
-os.environ["MPOTA_UNIT"] = str(BUILD / "unit")
+# of each worker its own: signatures differ from one making to the next
+UNIT = BUILD / "unit" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+os.environ["MPOTA_UNIT"] = str(UNIT)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def artifacts():
     """Images made by imgtool and signatures made by cryptography, as files that MicroPython can read."""
-    artifacts_made.make(BUILD / "unit")
+    artifacts_made.make(UNIT)
 
 
 @pytest.fixture(autouse=True)
