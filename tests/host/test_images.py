@@ -189,6 +189,7 @@ def test_what_the_board_would_not_start_is_not_flashed(build, build_for, tmp_pat
     assert f"{loader}: larger than 16384 bytes" in flash(ours, "--second-boot", written(loader, bytes(16385)))
     assert "no program for esp8266: no 0xE9 header" in flash(build("1.0.0"))
     assert "nonsense://: not a serial device or pyserial URL" in flash(ours, port="nonsense://")
+    assert "--port: no serial device is named" in flash(ours, port="")
 
 
 def test_image_of_the_loaders_product_is_flashed(build_for, tmp_path):

@@ -34,6 +34,8 @@ def plan(board, image_path, second_boot_path=None):
 
 def write(board, port, parts):
     """Runs esptool; its output goes to this terminal. The ROM's own loader is enough and the only one emulated."""
+    if not port:
+        raise ToolError("--port", "no serial device is named")
     try:
         serial.serial_for_url(port, do_not_open=True)
     except (ValueError, serial.SerialException) as error:
