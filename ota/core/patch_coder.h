@@ -27,8 +27,8 @@ uint32_t patch_byte(struct patch_state *s, uint32_t want);
 uint32_t patch_ask(struct patch_state *s, enum patch_question q, const void *p, uint32_t n);
 #define PATCH_WANT(x) (x)
 #else
-// One decision is these two; bound is the part of the range that stands for a 1. Whoever makes several keeps the interval in registers, where
-// functions could not leave it, and what follows from a bit goes between the two.
+// One decision is these two; bound is the part of the range that stands for a 1. Whoever makes several keeps the interval in
+// registers, where functions could not leave it, and what follows from a bit goes between the two.
 PATCH_INLINE int patch_narrow_to(struct patch_interval *c, uint32_t bound) {
     int bit = c->code < bound;
     if (bit) {

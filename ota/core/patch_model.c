@@ -56,7 +56,7 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
     return s->old + at;
 }
 
-// New bytes, which bits and time may be saved on: by a tree or verbatim.
+// New bytes: by a tree, or verbatim, which costs bits and saves time.
 static int literals(struct patch_state *s, uint32_t gap) {
     uint32_t n = gap < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT);
     for (uint32_t i = 0; i < n; i++) {

@@ -104,8 +104,8 @@ struct Encoder {
     uint32_t copy_end = 0, asked_at = 0;
     bool byte_asked = false;
     bool site_asked = false, end_asked = false; // in this step
-    uint32_t decisions = 0;  // in this step
-    uint32_t verbatim = 0;   // bytes in this step
+    uint32_t decisions = 0;                     // in this step
+    uint32_t verbatim = 0;                      // bytes in this step
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
     uint32_t target_of(const patch_site &old_site, const uint8_t *old) const;
