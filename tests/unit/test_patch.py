@@ -376,6 +376,39 @@ def test_unlikely_streams_decode_alike_however_they_are_fed(kind):
         assert made(old, [data]) == made(old, [data[i : i + 1] for i in range(len(data))]) == expected, seed
 
 
+class Dictated(patch_oracle.Decoder):
+    """Writes a patch of these literals alone."""
+
+    def flag(self, f):
+        self.coder.forced = 0
+        return super().flag(f)
+
+    def new_byte(self, tree, base):
+        byte, i = self.literals[self.new_pos], 1
+        for k in reversed(range(8)):
+            self.coder.forced = byte >> k & 1
+            i = 2 * i + self.node(tree[i])
+        return byte
+
+
+def test_step_of_the_four_least_likely_literals_decodes_however_it_is_fed():
+    """Each decision on their paths is taught the other way before: few steps need more input than theirs."""
+    paths, literals = (0xAA, 0x55, 0xCC, 0x33), []
+    for depth in reversed(range(8)):
+        for path in paths:
+            literals += 120 * [path ^ (0xFF >> depth)]
+    literals += paths
+    old = random.Random(1).randbytes(4096)
+    bare = patch.make(old, bytes(literals), arch="raw")
+    oracle = Dictated(old, bare)
+    oracle.coder, oracle.literals = Contrary(1), literals
+    new = oracle.decode()
+    data = bare[: oracle.h.at] + oracle.coder.stream()
+    assert new == bytes(literals) and patch.apply(old, data) == new
+    for cuts in (range(len(data)), range(0, len(data), 7), range(0, len(data), 40)):
+        assert decode(old, data, cuts) == new
+
+
 class InGapWithoutRule(InGap):
     """Nor minds two switches at one place."""
 
