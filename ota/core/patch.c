@@ -89,13 +89,13 @@ static void take_fields(struct cursor *c, struct ota_patch_info *h) {
 
 // Reads the header if all of it is there. OTA_PATCH_MORE if not.
 static int header(struct patch_state *s) {
-    struct cursor c = {.p = s->in, .n = s->in_end};
+    struct cursor c = {.p = s->in + s->in_start, .n = (uint32_t)(s->in_end - s->in_start)};
     for (uint32_t i = 0; i < 3; i++) {
         if (c.n && take(&c) != (MAGIC >> 8 * i & 255)) {
             return i < 2 ? OTA_E_PATCH_MAGIC : OTA_E_PATCH_HEADER;
         }
     }
-    if (s->in_end <= 3) {
+    if (!c.n) {
         return OTA_PATCH_MORE;
     }
     take_fields(&c, &s->info);
@@ -117,20 +117,20 @@ static int header(struct patch_state *s) {
     return OTA_PATCH_BASE;
 }
 
+// What is left moves to where it ends at a whole word: pieces that begin at one are then copied by words.
 static void refill(struct patch_state *s, struct ota_patch_span *x) {
-    uint32_t have = (uint32_t)(s->in_end - s->in_start);
-    memmove(s->in, s->in + s->in_start, have);
-    uint32_t n = PATCH_IN_BYTES - have;
+    uint32_t have = (uint32_t)(s->in_end - s->in_start), start = (0 - have) & 3, n = PATCH_IN_BYTES - start - have;
+    memmove(s->in + start, s->in + s->in_start, have);
     if (n > x->in_n) {
         n = x->in_n;
     }
     if (n) {
-        memcpy(s->in + have, x->in, n);
+        memcpy(s->in + start + have, x->in, n);
         x->in += n;
         x->in_n -= n;
     }
-    s->in_start = 0;
-    s->in_end = (uint8_t)(have + n);
+    s->in_start = (uint8_t)start;
+    s->in_end = (uint8_t)(start + have + n);
 }
 
 static void begin(struct patch_state *s) {

@@ -36,28 +36,34 @@ uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32
     uint32_t i = 1, end = 1u << bits;
     (void)want;
     do {
-        do {
-            int16_t *node = (int16_t *)tree + i;
-            uint32_t v = (uint32_t)*node, bound, down, up;
-            if (__builtin_expect((int32_t)v < 0, 0)) {
-                uint32_t p = v >> 4 & 0x7ff, left = v & 15, r = rates[left];
-                bound = (c.range >> 15) * p << 4;
-                down = (p * r >> 16 << 4) + (left > 1 ? 1 : 0x8001);
-                up = 0x7ff * r >> 16 << 4;
-            } else {
-                bound = (c.range >> 15) * v;
-                down = v >> 4;
-                up = 0x7ff;
+        uint16_t *node = tree + i;
+        uint32_t v = *node;
+        if (v >> 15) {
+            uint32_t p = v >> 4 & 0x7ff, left = v & 15, r = rates[left];
+            v -= (p * r >> 16 << 4) + (left > 1 ? 1 : 0x8001);
+            i *= 2;
+            if (patch_narrow(s, &c, (c.range >> 15) * p << 4, want >> --bits & 1)) {
+                v += 0x7ff * r >> 16 << 4;
+                i++;
             }
-            v -= down;
-            if (patch_narrow(s, &c, bound, want >> --bits & 1)) {
-                v += up;
-                i = 2 * i + 1;
-            } else {
-                i = 2 * i;
-            }
-            *node = (int16_t)v;
-        } while (i < end && c.range >> 24);
+            *node = (uint16_t)v;
+        } else {
+            do {
+                uint32_t bound = (c.range >> 15) * v;
+                v -= v >> 4;
+                i *= 2;
+                if (patch_narrow(s, &c, bound, want >> --bits & 1)) {
+                    v += 0x7ff;
+                    i++;
+                }
+                *node = (uint16_t)v;
+                if (i >= end || c.range < 1u << 24) {
+                    break;
+                }
+                node = tree + i;
+                v = *node;
+            } while (!(v >> 15));
+        }
         patch_renew(s, &c);
     } while (i < end);
     s->interval = c;
