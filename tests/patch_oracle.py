@@ -334,7 +334,7 @@ class Decoder:
         self.arch = ARCHS[h.arch]
         self.coder = Coder(patch[h.at :])
         self.new_pos = self.old_pos = self.gap = self.copying = self.phase = self.run = self.subs = 0
-        self.left = self.equal = self.verbatim = 0
+        self.verbatim = 0
         self.switched = None
         self.last = self.before = self.old_last = self.plain = 0
         self.ends, self.recent, self.far, self.far_next = [0] * 3, [0] * 8, [0] * 32, 0
@@ -347,7 +347,7 @@ class Decoder:
         self.f_half = [Flag(1024, 3) if i in (8, 9) else Flag(16384, 2) for i in range(24)]
         self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 15, 18))
         self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
-        self.inside, self.literal, self.sub = nodes(96), nodes(256), nodes(256)
+        self.inside, self.literal, self.sub = nodes(80), nodes(256), nodes(256)
         self.kind, self.reach, self.copy_recent = nodes(16), nodes(16), nodes(8)
         self.recents = [nodes(16) for _ in range(3)]
         self.offset, self.back, self.shift, self.half_shift = (Number() for _ in range(4))
@@ -442,20 +442,16 @@ class Decoder:
             self.fill(128 << reach)
 
     def end_copy(self):
-        self.copying = self.gap = self.left = 0
+        self.copying = self.gap = 0
 
     def copy_step(self):
         if self.run > 8:
             self.fill(0)
         b = self.old[self.old_pos : self.old_pos + 8].ljust(8, b"\xff")
-        site = None if self.left else self.find(b)
+        site = self.find(b)
         if site:
             return self.code_half(site, b[:4]) if site.kind >= HALF else self.code_site(site, b[:4])
-        c = self.arch.classify(self, b)
-        if self.left:
-            self.byte_step(b[0], c)
-        else:
-            self.unit_step(b, c)
+        self.unit_step(b, self.arch.classify(self, b))
 
     def run_class(self):
         return sum(self.run >= n for n in (1, 4, 16, 48, 160))
@@ -464,8 +460,7 @@ class Decoder:
         n = min(self.arch.unit(self, b), self.h.new_size - self.new_pos)
         n = next((i for i in range(1, n) if self.inside_site(b, i)), n)
         if self.flag(self.f_unit[16 * self.run_class() + c]):
-            self.left, self.equal = n, 1
-            return
+            return self.by_bytes(b[:n], True)
         self.copied(b[0], b[0])
         if n > 1:
             for x in b[1:n]:
@@ -473,18 +468,19 @@ class Decoder:
             self.old_pos += n - 1
             self.plain = 0
 
-    def byte_step(self, o, c):
-        if self.left > 1 or not self.equal:
-            if not self.node(self.inside[48 * self.equal + 16 * self.phase + c]):
-                self.left -= 1
-                return self.copied(o, o)
-        if (self.run or self.subs) and self.flag(self.f_end[6 * min(self.subs, 2) + self.run_class()]):
-            return self.end_copy()
-        self.left -= 1
-        self.equal = 0
-        self.subs = min(self.subs + 1, 255)
-        self.copied(o, self.new_byte(self.sub, o))
-        self.run = 0
+    def by_bytes(self, b, differ):
+        for left, o in zip(range(len(b), 0, -1), b):
+            if left > 1 or not differ:
+                c = left - 2 if differ else 3 if self.run == 0 else 4
+                if not self.node(self.inside[16 * c + (o >> 4)]):
+                    self.copied(o, o)
+                    continue
+            if (self.run or self.subs) and self.flag(self.f_end[6 * min(self.subs, 2) + self.run_class()]):
+                return self.end_copy()
+            differ = False
+            self.subs = min(self.subs + 1, 255)
+            self.copied(o, self.new_byte(self.sub, o))
+            self.run = 0
 
     def copied(self, o, new):
         starts = self.half_starts(self.last, 0)
@@ -638,8 +634,7 @@ class Decoder:
             return self.end_copy()
         self.run = 0
         if k == 11:
-            self.left, self.equal = site.size, 1
-            return None
+            return self.by_bytes(b[: site.size], True)
         if k < 10:
             d = self.candidate(site, d, k)
         elif k == 10:
@@ -677,8 +672,7 @@ class Decoder:
         if trust:
             e[1] -= 1
         if self.flag(self.f_bytes[kind]):
-            self.left, self.equal = site.size, 0
-            return None
+            return self.by_bytes(b[: site.size], False)
         self.run = 0
         new = site.target + self.number(self.half_shift)
         self.learn(site.target, new)

@@ -36,7 +36,6 @@ bool patch_may_end(const struct patch_state *s) {
 void patch_end_copy(struct patch_state *s) {
     s->copying = false;
     s->gap_from = s->new_pos;
-    s->left = 0;
 }
 
 // PATCH_OLD_AHEAD old bytes; those past the end read as erased flash: padding is copied from there. NULL if reading failed.
@@ -177,14 +176,38 @@ static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
     s->old_pos++;
 }
 
+// The n bytes of a unit or site that was missed, one by one. `differ` says that not all of them are as they were.
+int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool differ) {
+    for (; n; n--, old++) {
+        if (n > 1 || !differ) { // else the last one differs, since no other did
+            uint32_t c = differ ? n - 2 : s->run_from == s->new_pos ? 3 : 4;
+            if (!patch_node(s, s->node + N_IN + c * 16 + (*old >> 4), !patch_ask(s, PATCH_ASK_EQUAL, old, 1))) {
+                copied(s, *old, *old);
+                continue;
+            }
+        }
+        if (patch_may_end(s)) {
+            uint32_t f = F_END + at_most(s->subs, 2) * PATCH_RUNS + run_class(s);
+            if (patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_END, NULL, 0))) {
+                patch_end_copy(s);
+                break;
+            }
+        }
+        differ = false;
+        s->subs = (uint8_t)at_most(s->subs + 1u, 255);
+        uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, 0);
+        copied(s, *old, s->verbatim ? patch_byte(s, want) : (*old + patch_tree(s, s->node + N_SUB, 8, (want - *old) & 255)) & 255);
+        s->run_from = s->new_pos;
+    }
+    return OTA_OK;
+}
+
 static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t class, uint32_t n) {
     if (patch_flag(s, F_UNIT + run_class(s) * 16 + class, !patch_ask(s, PATCH_ASK_EQUAL, old, n))) {
-        s->left = (uint8_t)n;
-        s->equal = true;
-        return OTA_OK;
+        return patch_bytes(s, old, n, true);
     }
     if (n == 1) {
-        copied(s, old[0], old[0]);
+        copied(s, *old, *old);
         return OTA_OK;
     }
     if (s->plain) {
@@ -193,31 +216,6 @@ static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t class, 
     patch_emit(s, old, n);
     s->old_pos += n;
     s->plain = 0;
-    return OTA_OK;
-}
-
-static int byte_step(struct patch_state *s, uint32_t old, uint32_t class) {
-    uint8_t o = (uint8_t)old;
-    // Of a unit that differs the last byte does if no other did.
-    bool open = s->left > 1 || !s->equal;
-    if (open && !patch_node(s, s->node + N_IN + s->equal * 48u + s->phase * 16u + class, !patch_ask(s, PATCH_ASK_EQUAL, &o, 1))) {
-        s->left--;
-        copied(s, o, o);
-        return OTA_OK;
-    }
-    if (patch_may_end(s)) {
-        uint32_t f = F_END + at_most(s->subs, 2) * PATCH_RUNS + run_class(s);
-        if (patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_END, NULL, 0))) {
-            patch_end_copy(s);
-            return OTA_OK;
-        }
-    }
-    s->left--;
-    s->equal = false;
-    s->subs = (uint8_t)at_most(s->subs + 1u, 255);
-    uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, 0);
-    copied(s, old, s->verbatim ? patch_byte(s, want) : (old + patch_tree(s, s->node + N_SUB, 8, (want - old) & 255)) & 255);
-    s->run_from = s->new_pos;
     return OTA_OK;
 }
 
@@ -232,11 +230,8 @@ static int copy_step(struct patch_state *s, const struct ota_patch_io *io) {
         s->fill_at = ((s->old_pos >> s->info.region_shift) + 1) << s->info.region_shift;
     }
     struct patch_site site;
-    uint32_t unit = s->left ? s->arch.is->look(s, &site, old, 0) : patch_look(s, &site, old);
-    if (!unit) {
-        return patch_code_site(s, &site, old);
-    }
-    return s->left ? byte_step(s, old[0], unit & 15) : unit_step(s, old, unit & 15, unit >> 4);
+    uint32_t unit = patch_look(s, &site, old);
+    return unit ? unit_step(s, old, unit & 15, unit >> 4) : patch_code_site(s, &site, old);
 }
 
 int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t room) {

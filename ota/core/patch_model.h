@@ -5,8 +5,8 @@
 
 #include "patch.h"
 
-#define PATCH_IN_BYTES 120u // holds a header
-#define PATCH_STEP_BYTES 48u // of input a step takes at most: a flag has up to 16 bits, a node 11.1, four literals 32 nodes
+#define PATCH_IN_BYTES 160u // holds a header
+#define PATCH_STEP_BYTES 68u // of input a step takes at most: a flag has up to 16 bits, a node 11.1; a site has two flags, a tree of four nodes and four bytes, each a node, a flag and a tree of eight
 #define PATCH_STEP_OUT 4u // a step makes at most so many bytes
 #define PATCH_LONG_GAP 32u // literals from here on share a flag, PATCH_STEP_OUT of them
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
@@ -46,7 +46,7 @@ enum {
     N_RECENT = N_REACH + 16, // one tree for each type of site, one for copies
     N_NUMBER = N_RECENT + 4 * 16,
     N_IN = N_NUMBER + 4 * 48,
-    N_LITERAL = N_IN + 2 * 48,
+    N_LITERAL = N_IN + 5 * 16,
     N_SUB = N_LITERAL + 256,
     PATCH_NODES = N_SUB + 256,
 };
@@ -81,7 +81,6 @@ struct patch_state {
     uint8_t stage, in_start, in_end, item_start, item_end;
     uint8_t past_end; // zero bytes read behind the input's end
     uint8_t copying, phase, subs;
-    uint8_t left, equal; // of a unit or site that was missed: bytes left, all equal so far
     uint8_t last, before, old_last, plain, skew, far_next, verbatim, history[9];
     uint8_t item[PATCH_STEP_OUT];
     struct patch_interval interval;
@@ -133,6 +132,7 @@ void patch_made(struct patch_state *s, uint32_t n);                   // the n b
 void patch_emit(struct patch_state *s, const uint8_t *b, uint32_t n); // so are the first n of the four bytes b
 bool patch_may_end(const struct patch_state *s); // a copy makes at least one byte
 void patch_end_copy(struct patch_state *s);
+int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool differ);
 
 // patch_sites.c: addresses that moved
 void patch_skew(struct patch_state *s);

@@ -15,13 +15,6 @@ static int site_done(struct patch_state *s, const struct patch_site *site, const
     return OTA_OK;
 }
 
-// Neither is known of the site's bytes: they are coded one by one.
-static int by_bytes(struct patch_state *s, const struct patch_site *site, bool differ) {
-    s->left = site->size;
-    s->equal = differ;
-    return OTA_OK;
-}
-
 // ---- finding
 
 // How the new image's alignment differs from the old one's while this copy lasts. To plain bytes no words are alike.
@@ -121,7 +114,7 @@ static int half_site(struct patch_state *s, const struct patch_guess *g) {
     }
     uint32_t now = patch_ask(s, PATCH_ASK_HALF, g, 0);
     if (patch_flag(s, F_BYTES + kind, now == PATCH_NO_SHIFT)) {
-        return by_bytes(s, site, false);
+        return patch_bytes(s, g->old, site->size, false);
     }
     s->run_from = s->new_pos;
     int32_t d = patch_number(s, NUMBER_HALF, (int32_t)(now - site->target));
@@ -162,7 +155,7 @@ static int alternative(struct patch_state *s, const struct patch_guess *g) {
     }
     s->run_from = s->new_pos;
     if (k == ALTERNATIVE_BYTES) {
-        return by_bytes(s, site, true);
+        return patch_bytes(s, g->old, site->size, true);
     }
     if (k < ALTERNATIVE_NUMBER) {
         d = patch_candidate(s, g, k);

@@ -376,37 +376,50 @@ def test_unlikely_streams_decode_alike_however_they_are_fed(kind):
         assert made(old, [data]) == made(old, [data[i : i + 1] for i in range(len(data))]) == expected, seed
 
 
-class Dictated(patch_oracle.Decoder):
-    """Writes a patch of these literals alone."""
+class Written(patch_oracle.Decoder):
+    """Writes a patch of one copy from the old image's start, whose units differ by these amounts."""
+
+    def change(self):
+        return self.units[self.new_pos // 4][self.new_pos % 4]
 
     def flag(self, f):
-        self.coder.forced = 0
+        self.coder.forced = int(any(f is start for start in self.f_start))
+        if any(f is unit for unit in self.f_unit):
+            self.unit_at = self.coder.size
+            self.coder.forced = int(any(self.units[self.new_pos // 4]))
         return super().flag(f)
 
-    def new_byte(self, tree, base):
-        byte, i = self.literals[self.new_pos], 1
-        for k in reversed(range(8)):
-            self.coder.forced = byte >> k & 1
-            i = 2 * i + self.node(tree[i])
-        return byte
+    def node(self, n):
+        if any(n is inside for inside in self.inside):
+            self.coder.forced = int(self.change() != 0)
+        return super().node(n)
+
+    def tree(self, t, bits):
+        value, i = self.change() if t is self.sub else 0, 1
+        for k in reversed(range(bits)):
+            self.coder.forced = value >> k & 1
+            i = 2 * i + self.node(t[i])
+        return i - (1 << bits)
 
 
-def test_step_of_the_four_least_likely_literals_decodes_however_it_is_fed():
-    """Each decision on their paths is taught the other way before: few steps need more input than theirs."""
-    paths, literals = (0xAA, 0x55, 0xCC, 0x33), []
-    for depth in reversed(range(8)):
+def test_step_of_the_four_least_likely_changes_decodes_however_it_is_fed():
+    """Each decision on their way but the first two is taught the other way before: hardly a step needs more input than theirs."""
+    paths, units = (0x15, 0x6A, 0xB3, 0xCC), []
+    for depth in reversed(range(2, 8)):
         for path in paths:
-            literals += 120 * [path ^ (0xFF >> depth)]
-    literals += paths
-    old = random.Random(1).randbytes(4096)
-    bare = patch.make(old, bytes(literals), arch="raw")
-    oracle = Dictated(old, bare)
-    oracle.coder, oracle.literals = Contrary(1), literals
-    new = oracle.decode()
+            units += 30 * [4 * (path ^ (0xFF >> depth),)]
+    for rare in ((0, 0, 0, 1), (1, 0, 0, 0), (0, 0, 0, 1)):
+        units += 100 * [rare, (0, 0, 0, 0)]
+    units += [(0, 0, 0, 1), paths]
+    old = random.Random(1).randbytes(4 * len(units))
+    expected = bytes(b + d & 255 for b, d in zip(old, (d for unit in units for d in unit), strict=True))
+    bare = patch.make(old, expected, arch="raw")
+    oracle = Written(old, bare)
+    oracle.coder, oracle.units = Contrary(1), units
+    assert oracle.decode() == expected and oracle.coder.size - oracle.unit_at > 32
     data = bare[: oracle.h.at] + oracle.coder.stream()
-    assert new == bytes(literals) and patch.apply(old, data) == new
-    for cuts in (range(len(data)), range(0, len(data), 7), range(0, len(data), 40)):
-        assert decode(old, data, cuts) == new
+    for cuts in ((), range(len(data)), range(0, len(data), 7), range(0, len(data), 40)):
+        assert decode(old, data, cuts) == expected
 
 
 class InGapWithoutRule(InGap):

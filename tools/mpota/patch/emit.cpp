@@ -105,7 +105,7 @@ struct Encoder {
     bool byte_asked = false;
     bool site_asked = false, end_asked = false; // in this step
     uint32_t decisions = 0;                     // in this step
-    uint32_t verbatim = 0;                      // bytes in this step
+    uint32_t verbatim = 0, single = 0;          // bytes in this step; those of a copy that came one by one
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
     uint32_t target_of(const patch_site &old_site, const uint8_t *old) const;
@@ -175,8 +175,8 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
     return value >= 65536 || abs((int)value - (int)g.site->target) >= 256 ? PATCH_NO_SHIFT : value;
 }
 
-const Work on_lx106 = {24.5, 25.5, 82, 160, 185, 40, 152, 256}, on_cortex_m4 = {32.3, 43, 52, 277, 169, 33, 74, 249},
-           on_both = {32, 43, 12, 100, 192, 10, 0, 0};
+const Work on_lx106 = {24.6, 24.4, 79, 8, 303, 135, 159, 287}, on_cortex_m4 = {28.5, 33.8, 58, 231, 284, 106, 118, 256},
+           on_both = {29, 28, 8, 0, 234, 170, 160, 0};
 const float to_begin = 110000; // for first values, and for the searches in tables that are still empty
 
 double Encoder::work(bool copying, uint32_t made) const {
@@ -185,7 +185,7 @@ double Encoder::work(bool copying, uint32_t made) const {
     if (!copying) {
         return coded + (made ? w.literals : w.start);
     }
-    return coded + w.copy + w.copied * made + (site_asked ? w.site : 0) + (site_asked && end_asked ? w.alternative : 0);
+    return coded + w.copy + w.single * single + (site_asked ? w.site : 0) + (site_asked && end_asked ? w.alternative : 0);
 }
 
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
@@ -196,9 +196,14 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
     switch (q) {
     case PATCH_ASK_SITE:
     case PATCH_ASK_EQUAL:
-        return at < copy_end && at + n <= job.new_image.size() && !memcmp(&job.new_image[at], p, n);
+        if (at >= copy_end || at + n > job.new_image.size() || memcmp(&job.new_image[at], p, n)) {
+            return false;
+        }
+        single += n == 1;
+        return true;
     case PATCH_ASK_BYTE:
         byte_asked = true;
+        single += state->copying;
         asked_at = at + n;
         return job.new_image[at + n];
     case PATCH_ASK_START:
@@ -220,6 +225,7 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
         return k;
     }
     case PATCH_ASK_END:
+        single += at >= copy_end;
         return at >= copy_end;
     case PATCH_ASK_HALF:
         return half_of(*static_cast<const patch_guess *>(p));
@@ -297,7 +303,7 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
     while (s->new_pos < job.new_image.size()) {
         uint32_t at = s->new_pos;
         bool copying = s->copying;
-        e.decisions = e.verbatim = 0;
+        e.decisions = e.verbatim = e.single = 0;
         e.site_asked = e.end_asked = false;
         s->out.at = s->item;
         if (patch_steps(s, &io, PATCH_STEP_OUT) < 0) {

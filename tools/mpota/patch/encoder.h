@@ -85,7 +85,7 @@ struct Costs {
 
 // Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for.
 struct Work {
-    double decision, verbatim, literals, start, copy, copied, site, alternative;
+    double decision, verbatim, literals, start, copy, single, site, alternative;
 };
 const Work &work_on(uint8_t arch);
 
