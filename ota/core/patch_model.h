@@ -145,9 +145,8 @@ int32_t patch_region(const struct patch_state *s, uint32_t address); // -1: in n
 int32_t patch_displacement(const struct patch_state *s, int32_t region, uint32_t *trust);
 int32_t patch_candidate(const struct patch_state *s, const struct patch_guess *g, uint32_t k);
 void patch_look_up(struct patch_state *s, struct patch_guess *g);
-void patch_learn(struct patch_state *s, const struct patch_guess *g, int32_t d);
+void patch_learn(struct patch_state *s, const struct patch_guess *g, int32_t d, bool other);
 void patch_learn_kept(struct patch_state *s, const struct patch_guess *g);
-void patch_learn_exact(struct patch_state *s, const struct patch_guess *g, int32_t d);
 void patch_remember(struct patch_state *s, int32_t d);
 void patch_fill(struct patch_state *s, uint32_t n);
 uint16_t *patch_half(struct patch_state *s, uint32_t number);

@@ -170,21 +170,17 @@ static int alternative(struct patch_state *s, const struct patch_guess *g) {
         return OTA_E_PATCH_DATA;
     }
     patch_remember(s, d);
-    patch_learn(s, g, d);
-    patch_learn_exact(s, g, d);
+    patch_learn(s, g, d, true);
     return site_done(s, site, b);
 }
 
 // The second guess was right: what that teaches. `moved` says that the second was the moved target.
 static void learn_second(struct patch_state *s, const struct patch_guess *g, bool moved) {
-    bool word = g->site->type == PATCH_WORD;
-    int32_t d = moved ? g->d : word ? 0 : (int32_t)(s->new_pos - s->old_pos);
-    if (word && !moved) {
-        patch_learn_kept(s, g);
+    if (moved || g->site->type != PATCH_WORD) {
+        patch_learn(s, g, moved ? g->d : (int32_t)(s->new_pos - s->old_pos), true);
     } else {
-        patch_learn(s, g, d);
+        patch_learn_kept(s, g);
     }
-    patch_learn_exact(s, g, d);
 }
 
 int patch_code_site(struct patch_state *s, const struct patch_site *site, const uint8_t *old) {
@@ -205,7 +201,7 @@ int patch_code_site(struct patch_state *s, const struct patch_site *site, const 
     int want = !patch_ask(s, PATCH_ASK_SITE, first, site->size);
     if (!missed(s, group, F_SITE + ((group * PATCH_TRUSTS + g.trust) * 2 + same) * 2, want)) {
         if (placed && !kept && g.trust != 2 && g.trust != 4) {
-            patch_learn(s, &g, g.d);
+            patch_learn(s, &g, g.d, false);
         }
         return site_done(s, site, first);
     }

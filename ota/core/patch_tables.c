@@ -106,20 +106,26 @@ void patch_look_up(struct patch_state *s, struct patch_guess *g) {
     }
 }
 
-void patch_learn(struct patch_state *s, const struct patch_guess *g, int32_t d) {
-    *g->entry = (uint16_t)(pack(s, d) | SURE);
-}
-
-void patch_learn_kept(struct patch_state *s, const struct patch_guess *g) {
-    *g->entry = (uint16_t)(pack(s, g->d) | (*g->entry & SURE) | PATCH_KEPT);
-}
-
-void patch_learn_exact(struct patch_state *s, const struct patch_guess *g, int32_t d) {
+static void learn_exactly(struct patch_state *s, const struct patch_guess *g, uint16_t entry) {
     uint16_t *e = exact(s, g->site->target);
     if (g->site->type != PATCH_LOAD) {
         e[0] = (uint16_t)g->site->target;
-        e[1] = (uint16_t)(pack(s, d) | SURE);
+        e[1] = entry;
     }
+}
+
+// That the target moved by d, and with it all of its region; `other` says that the region may well have moved otherwise.
+void patch_learn(struct patch_state *s, const struct patch_guess *g, int32_t d, bool other) {
+    *g->entry = (uint16_t)(pack(s, d) | SURE);
+    if (other) {
+        learn_exactly(s, g, *g->entry);
+    }
+}
+
+// That the word stayed as it was.
+void patch_learn_kept(struct patch_state *s, const struct patch_guess *g) {
+    *g->entry = (uint16_t)(pack(s, g->d) | (*g->entry & SURE) | PATCH_KEPT);
+    learn_exactly(s, g, (uint16_t)(pack(s, 0) | SURE));
 }
 
 // To the front of the recent displacements.
