@@ -7,6 +7,7 @@ enum stage { STAGE_HEADER, STAGE_BASE, STAGE_BODY };
 #define MAGIC 0x01506du // m, P and the version
 #define SIZE_MAX_BYTES 0x1000000u
 #define PAST_END_MAX 4u // zero bytes that an encoder may leave off
+#define END_UNKNOWN 255u
 
 struct cursor {
     const uint8_t *p;
@@ -22,6 +23,7 @@ int ota_patch_init(void *state, uint32_t state_bytes) {
     uint32_t n = sizeof *s < state_bytes ? sizeof *s : state_bytes;
     memset(s, 0, n);
     s->state_bytes = state_bytes;
+    s->end = END_UNKNOWN;
     return OTA_OK;
 }
 
@@ -133,6 +135,13 @@ static void refill(struct patch_state *s, struct ota_patch_span *x) {
     s->in_end = (uint8_t)(start + have + n);
 }
 
+// Zeros behind the patch's end: those left off, then what a step may take beyond before that is noticed.
+static void pad(struct patch_state *s) {
+    s->end = s->in_end;
+    s->in_end = (uint8_t)(s->end + PAST_END_MAX + PATCH_STEP_BYTES);
+    memset(s->in + s->end, 0, PAST_END_MAX + PATCH_STEP_BYTES);
+}
+
 static void begin(struct patch_state *s) {
     patch_model_init(s);
     s->stage = STAGE_BODY;
@@ -144,14 +153,20 @@ static void begin(struct patch_state *s) {
 
 // More input, if the next piece of work might lack it. `last` says that there is no more.
 static int feed(struct patch_state *s, struct ota_patch_span *x, bool last) {
-    uint32_t least = s->stage == STAGE_HEADER ? PATCH_IN_BYTES : PATCH_STEP_BYTES;
-    if (s->in_end - s->in_start >= (int)least) {
+    bool in_header = s->stage == STAGE_HEADER;
+    int least = (int)(in_header ? PATCH_IN_BYTES : PATCH_STEP_BYTES);
+    if (s->in_end - s->in_start >= least) {
         return OTA_OK;
     }
-    if (x->in_n) {
-        refill(s, x);
+    refill(s, x);
+    if (in_header || s->in_end - s->in_start >= least) {
+        return OTA_OK;
     }
-    return s->stage == STAGE_HEADER || last || s->in_end - s->in_start >= (int)least ? OTA_OK : OTA_PATCH_MORE;
+    if (!last) {
+        return OTA_PATCH_MORE;
+    }
+    pad(s);
+    return OTA_OK;
 }
 
 // Steps straight into the output, or one of them beside it where room is short.
@@ -161,7 +176,7 @@ static int make(struct patch_state *s, const struct ota_patch_io *io, struct ota
     s->out.at = start;
     int r = patch_steps(s, io, direct ? x->out_n : PATCH_STEP_OUT);
     uint32_t n = (uint32_t)(s->out.at - start);
-    if (!r && s->past_end > PAST_END_MAX) {
+    if (!r && s->in_start > s->end + PAST_END_MAX) {
         n = 0; // made of input that was not there
         r = OTA_E_PATCH_SIZE;
     }
@@ -188,7 +203,7 @@ static int advance(struct patch_state *s, const struct ota_patch_io *io, struct 
         begin(s);
     }
     if (s->new_pos == s->info.new_size) {
-        return s->in_start < s->in_end || x->in_n ? OTA_E_PATCH_SIZE : OTA_PATCH_MORE;
+        return s->in_start < (s->in_end < s->end ? s->in_end : s->end) || x->in_n ? OTA_E_PATCH_SIZE : OTA_PATCH_MORE;
     }
     return make(s, io, x);
 }

@@ -40,13 +40,9 @@ PATCH_INLINE int patch_narrow_to(struct patch_interval *c, uint32_t bound) {
     return bit;
 }
 
-// The next byte of the patch, zero after its end.
+// The next byte of the patch. All that a step may take is there, zeros after the end.
 PATCH_INLINE uint32_t patch_next(struct patch_state *s) {
-    if (s->in_start < s->in_end) {
-        return s->in[s->in_start++];
-    }
-    s->past_end++;
-    return 0;
+    return s->in[s->in_start++];
 }
 
 PATCH_INLINE void patch_renew(struct patch_state *s, struct patch_interval *c) {

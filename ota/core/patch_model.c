@@ -57,11 +57,12 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
 
 // New bytes: by a tree, or verbatim, which costs bits and saves time.
 static int literals(struct patch_state *s, uint32_t gap) {
-    uint32_t n = gap < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT);
-    for (uint32_t i = 0; i < n; i++) {
+    uint32_t n = gap < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT), i = 0;
+    uint8_t *to = s->out.at;
+    do {
         uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, i);
-        s->out.at[i] = (uint8_t)(s->verbatim ? patch_byte(s, want) : patch_tree(s, s->node + N_LITERAL, 8, want));
-    }
+        *to++ = (uint8_t)(s->verbatim ? patch_byte(s, want) : patch_tree(s, s->node + N_LITERAL, 8, want));
+    } while (++i < n);
     patch_made(s, n);
     return OTA_OK;
 }
