@@ -101,6 +101,7 @@ def test_unusable_key_files_are_named(shelf, tmp_path):
         "small.pem": "2048 or 3072 bits",
         "junk.pem": "not a key in PEM format",
         "missing.pem": "No such file or directory",
+        "/dev/zero": "not a key in PEM format",
     }
     for name, reason in reasons.items():
         with pytest.raises(ToolError, match=reason) as caught:

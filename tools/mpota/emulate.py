@@ -74,7 +74,7 @@ def check_rom(path: Path) -> None:
 def flash_file(path: Path, size: int):
     """While the context lasts, no other board has this flash file. A blank one is made if there is none."""
     if not path.exists():
-        blank(path, size)
+        storage.write_new(path, b"\xff" * size)  # of two emulators that start at once, one makes it
     with open(path, "r+b", buffering=0) as file:
         found = os.fstat(file.fileno()).st_size
         if found != size:

@@ -3,6 +3,8 @@
 
 import base64
 import hashlib
+import os
+import stat
 
 import imgtool.keys
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -14,6 +16,7 @@ from mpota.errors import ToolError
 
 BITS = (2048, 3072)
 DIGESTSIGN_BITS = 2048
+FILE_MAX = 1 << 20  # beyond any key's file
 
 
 def create(path, bits):
@@ -29,6 +32,9 @@ def create(path, bits):
 def load(path):
     """imgtool's key object for a private or public RSA key."""
     try:
+        found = os.stat(path)
+        if stat.S_ISCHR(found.st_mode) or found.st_size > FILE_MAX:  # imgtool reads to the end, which a device may not have
+            raise ToolError(path, "not a key in PEM format")
         key = _load_pem(path)
     except OSError as error:
         raise ToolError(path, error.strerror) from error
