@@ -175,8 +175,8 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
     return value >= 65536 || abs((int)value - (int)g.site->target) >= 256 ? PATCH_NO_SHIFT : value;
 }
 
-const Work on_lx106 = {24.6, 24.4, 79, 8, 303, 135, 159, 287}, on_cortex_m4 = {28.5, 33.8, 58, 231, 284, 106, 118, 256},
-           on_both = {29, 28, 8, 0, 234, 170, 160, 0};
+const Work on_lx106 = {24.6, 21.4, 78, 11, 303, 134, 157, 241}, on_cortex_m4 = {27, 18.8, 62, 277, 280, 111, 101, 221},
+           on_both = {27.8, 31, 15, 0, 232, 162, 300, 0};
 const float to_begin = 110000; // for first values, and for the searches in tables that are still empty
 
 double Encoder::work(bool copying, uint32_t made) const {
