@@ -176,7 +176,7 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
 }
 
 const Work on_lx106 = {24.6, 21.4, 78, 11, 303, 134, 157, 241}, on_cortex_m4 = {27, 18.8, 62, 277, 280, 111, 101, 221},
-           on_both = {27.8, 31, 15, 0, 232, 162, 300, 0};
+           on_both = {26.3, 15, 57, 216, 244, 150, 166, 0};
 const float to_begin = 110000; // for first values, and for the searches in tables that are still empty
 
 double Encoder::work(bool copying, uint32_t made) const {
