@@ -30,7 +30,7 @@ int patch_flag(struct patch_state *s, uint32_t f, int want) {
     return bit;
 }
 
-// Nodes: the same in 16 bits. A byte takes eight of them: this loop is what literals cost.
+// Nodes: the same in 16 bits. A byte takes eight of them: the inner loop, over those that have learned, is what literals cost.
 uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32_t want) {
     struct patch_interval c = s->interval;
     uint32_t i = 1, end = 1u << bits;
