@@ -128,6 +128,7 @@ bool Encoder::switches_here() {
 void Encoder::spend(double bits) {
     uint32_t at = byte_asked ? asked_at : state->new_pos;
     costs->all_bits += bits;
+    costs->decisions++;
     costs->bits[at] += (float)bits;
     if (byte_asked) {
         costs->bytes[at] += (float)bits;

@@ -81,6 +81,7 @@ struct Costs {
     std::vector<float> substituted; // and those of the latter alone
     std::vector<float> work;        // instructions of the decoder
     double all_bits = 0;
+    uint64_t decisions = 0;
 };
 
 // Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for.
@@ -101,7 +102,7 @@ uint32_t state_size(const ota_patch_info &info);
 Bytes encode(const Job &job, const Plan &plan, Costs *costs = nullptr);
 
 // polish.cpp
-std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint32_t tries);
+std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint64_t decisions);
 
 // budget.cpp: the copies as far as no sector takes the decoder too long
 Plan within_budget(const Job &job, const std::vector<Copy> &copies);

@@ -7,12 +7,12 @@
 
 namespace {
 
-// How much is done to find good copies: rounds of choosing, and bytes of new image that may be coded to polish them.
+// How much is done to find good copies: rounds of choosing, and decisions that may be coded to polish them.
 struct Effort {
     int rounds;
-    uint32_t polished_bytes;
+    uint64_t polishing;
 };
-const Effort full = {4, 200000000}, other_candidates = {2, 0};
+const Effort full = {4, 80000000}, other_candidates = {2, 0};
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
 const uint32_t most_state = 255 * 256; // that a header can ask for
@@ -136,7 +136,7 @@ Bytes smallest(Job job, Effort effort) {
     }
     job.info = best.info;
     if (copies.size() < polished_copies) {
-        attempt(job, polish(job, copies, effort.polished_bytes / (job.info.new_size + 1)), best);
+        attempt(job, polish(job, copies, effort.polishing), best);
     }
     return whole(job, within_budget(job, best.copies));
 }

@@ -81,11 +81,12 @@ const Change changes[] = {remove,      swallow_next, swallow_last, end_by<-1>, e
 
 } // namespace
 
-std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint32_t tries) {
+std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint64_t decisions) {
     uint32_t limit = (uint32_t)job.new_image.size();
     Costs costs;
     encode(job, {copies, {}}, &costs);
     double least = costs.all_bits;
+    uint64_t tries = decisions / (costs.decisions + 1);
     for (Change change : changes) {
         for (size_t i = copies.size(); i-- && tries;) {
             std::vector<Copy> other = copies;
