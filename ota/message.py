@@ -10,7 +10,7 @@ class Notice:
     """One upgrade notification, every field checked.
 
     url, version: str. size: artifact bytes. method: "SHA256" or "MD5". digest: bytes of that method.
-    digestsign: bytes or None. patch: True if the artifact is a patch.
+    digestsign: bytes or None, and None once it has been checked. patch: True if the artifact is a patch.
     """
 
 

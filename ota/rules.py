@@ -48,6 +48,7 @@ class Rules:
         notice = parse(payload)
         if notice and self.check_idle(notice, running):
             self.check(notice, version, active, inactive, work)
+            notice.digestsign = None  # it has served, and takes 272 bytes
             return notice
 
     def check(self, notice, version, active, inactive, work):
