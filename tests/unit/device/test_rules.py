@@ -45,6 +45,12 @@ def test_good_notice_is_accepted():
     assert Case().code() == 0
 
 
+def test_signature_is_let_go_when_it_has_been_checked():
+    case = Case(dl_protcol=DOWNLOAD_HTTP)
+    judged = case.rules.judge(payload(fields()), None, "1.0.0", case.active, case.inactive, case.inactive.buf)
+    assert judged.size and judged.digestsign is None
+
+
 def test_unconfirmed_image_takes_no_update():
     assert Case(board=Board(confirmed=False)).code() == E_TRIAL
 
