@@ -343,7 +343,7 @@ class Decoder:
     def first_values(self):
         h = self.h
         self.f_unit = [Flag(p, 8) for p in (20000, 6000, 1600, 512, 128, 20) for _ in range(16)]
-        self.f_site = [Flag((16384, 8192, 1024, 16384, 512)[i // 4 % 5], 3) for i in range(120)]
+        self.f_site = [Flag((16384, 8192, 1024, 16384, 512)[i // 24], 3) for i in range(120)]
         self.f_half = [Flag(1024, 3) if i in (8, 9) else Flag(16384, 2) for i in range(24)]
         self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 15, 18))
         self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
@@ -621,7 +621,7 @@ class Decoder:
         small = word and site.target < 0x10000
         kept = word and not same and trust != 4 and bool(where[i] & 2 or (small and not site.target & 1))
         group = 2 * small + kept if word else 3 + site.kind
-        if not self.outcome(group, self.f_site, 4 * (5 * group + trust) + 2 * same):
+        if not self.outcome(group, self.f_site, 4 * (6 * trust + group) + 2 * same):
             if placed is not None and not kept and trust not in (2, 4):
                 where[i] = self.pack(d) | 1
             return self.done(site, b if kept else moved)

@@ -262,29 +262,27 @@ uint32_t patch_layout(struct patch_state *s) {
     return (uint32_t)offsetof(struct patch_state, node) + ((2 * (s->at_table + s->regions) + 3) & ~3u);
 }
 
-// n flags start at a probability, in 65536ths, as if seen so often.
-#define START(p, seen) (0x80000000u | (p) << 15 | (PATCH_LEARN - (seen)))
+// The next n flags start at a probability, in 65536ths, as if seen so often.
+#define FIRST(n, p, seen) (0x80000000u | (p) << 15 | (uint32_t)(n) << 4 | (PATCH_LEARN - (seen)))
 
-static uint32_t *set(uint32_t *f, uint32_t n, uint32_t start) {
-    for (; n; n--) {
-        *f++ = start;
-    }
-    return f;
-}
+static const uint32_t first[] = {
+    // F_UNIT by run
+    FIRST(16, 20000u, 8), FIRST(16, 6000u, 8), FIRST(16, 1600u, 8), FIRST(16, 512u, 8), FIRST(16, 128u, 8), FIRST(16, 20u, 8),
+    // F_SITE by trust
+    FIRST(24, 16384u, 3), FIRST(24, 8192u, 3), FIRST(24, 1024u, 3), FIRST(24, 16384u, 3), FIRST(24, 512u, 3),
+    // F_HALF, where the second is a constant that was never renumbered, and all up to F_START
+    FIRST(8, 16384u, 2), FIRST(2, 1024u, 3), FIRST(F_START - F_HALF - 10, 16384u, 2),
+    // F_START at a gap of 0, and at longer ones
+    FIRST(3, 49152u, 2), FIRST(21, 8192u, 2),
+};
 
 void patch_model_init(struct patch_state *s) {
-    static const uint32_t unit[PATCH_RUNS] = {START(20000u, 8), START(6000u, 8), START(1600u, 8), START(512u, 8), START(128u, 8), START(20u, 8)};
-    static const uint32_t site[PATCH_TRUSTS] = {START(16384u, 3), START(8192u, 3), START(1024u, 3), START(16384u, 3), START(512u, 3)};
     uint32_t *f = s->flag, i;
-    for (i = 0; i < PATCH_RUNS; i++) {
-        f = set(f, 16, unit[i]);
+    for (i = 0; i < sizeof first / sizeof *first; i++) {
+        for (uint32_t n = first[i] >> 4 & 0x7ff; n; n--) {
+            *f++ = first[i] & ~0x7ff0u;
+        }
     }
-    for (i = 0; f < s->flag + F_HALF; i = i < PATCH_TRUSTS - 1 ? i + 1 : 0) {
-        f = set(f, 4, site[i]);
-    }
-    set(f, F_START - F_HALF, START(16384u, 2));
-    set(f + 8, 2, START(1024u, 3)); // a constant that was never renumbered
-    set(set(s->flag + F_START, 3, START(49152u, 2)), 21, START(8192u, 2));
     for (i = 0; i < PATCH_NODES; i++) {
         s->node[i] = 0xc000 | PATCH_LEARN;
     }

@@ -22,6 +22,7 @@
 #define PATCH_LEARN 15u // how often a probability is seen before it moves at a constant rate
 #define PATCH_RUNS 6u
 #define PATCH_TRUSTS 5u
+#define PATCH_GROUPS 6u // of words, calls and loads
 
 // Where size counts less than what a call costs.
 #define PATCH_INLINE static inline __attribute__((always_inline))
@@ -33,7 +34,7 @@ enum { PATCH_NO_SITE = 255 };
 enum {
     F_UNIT,
     F_SITE = F_UNIT + PATCH_RUNS * 16,
-    F_HALF = F_SITE + 6 * PATCH_TRUSTS * 2 * 2,
+    F_HALF = F_SITE + PATCH_TRUSTS * PATCH_GROUPS * 2 * 2,
     F_BYTES = F_HALF + 3 * 4 * 2,
     F_KEEP = F_BYTES + 3,
     F_END = F_KEEP + 3 * PATCH_TRUSTS,

@@ -199,7 +199,7 @@ int patch_code_site(struct patch_state *s, const struct patch_site *site, const 
     const uint8_t *first = kept ? old : moved, *second = kept ? moved : old;
     uint32_t group = word ? small * 2u + kept : 3u + site->type;
     int want = !patch_ask(s, PATCH_ASK_SITE, first, site->size);
-    if (!missed(s, group, F_SITE + ((group * PATCH_TRUSTS + g.trust) * 2 + same) * 2, want)) {
+    if (!missed(s, group, F_SITE + ((g.trust * PATCH_GROUPS + group) * 2 + same) * 2, want)) {
         if (placed && !kept && g.trust != 2 && g.trust != 4) {
             patch_learn(s, &g, g.d, false);
         }
