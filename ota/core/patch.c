@@ -176,7 +176,7 @@ static int make(struct patch_state *s, const struct ota_patch_io *io, struct ota
     s->out.at = start;
     int r = patch_steps(s, io, direct ? x->out_n : PATCH_STEP_OUT);
     uint32_t n = (uint32_t)(s->out.at - start);
-    if (!r && s->in_start > s->end + PAST_END_MAX) {
+    if (!r && (s->in_start > s->in_end || s->in_start > s->end + PAST_END_MAX)) {
         n = 0; // made of input that was not there
         r = OTA_E_PATCH_SIZE;
     }
