@@ -7,7 +7,6 @@ enum stage { STAGE_HEADER, STAGE_BASE, STAGE_BODY };
 #define MAGIC 0x01506du // m, P and the version
 #define SIZE_MAX_BYTES 0x1000000u
 #define PAST_END_MAX 4u // zero bytes that an encoder may leave off
-#define END_UNKNOWN 255u
 
 struct cursor {
     const uint8_t *p;
@@ -23,7 +22,6 @@ int ota_patch_init(void *state, uint32_t state_bytes) {
     uint32_t n = sizeof *s < state_bytes ? sizeof *s : state_bytes;
     memset(s, 0, n);
     s->state_bytes = state_bytes;
-    s->end = END_UNKNOWN;
     return OTA_OK;
 }
 
@@ -132,12 +130,11 @@ static void refill(struct patch_state *s, struct ota_patch_span *x) {
         x->in_n -= n;
     }
     s->in_start = (uint8_t)start;
-    s->in_end = (uint8_t)(start + have + n);
+    s->in_end = s->end = (uint8_t)(start + have + n);
 }
 
 // Zeros behind the patch's end: those left off, then what a step may take beyond before that is noticed.
 static void pad(struct patch_state *s) {
-    s->end = s->in_end;
     s->in_end = (uint8_t)(s->end + PAST_END_MAX + PATCH_STEP_BYTES);
     memset(s->in + s->end, 0, PAST_END_MAX + PATCH_STEP_BYTES);
 }
@@ -203,7 +200,7 @@ static int advance(struct patch_state *s, const struct ota_patch_io *io, struct 
         begin(s);
     }
     if (s->new_pos == s->info.new_size) {
-        return s->in_start < (s->in_end < s->end ? s->in_end : s->end) || x->in_n ? OTA_E_PATCH_SIZE : OTA_PATCH_MORE;
+        return s->in_start < s->end || x->in_n ? OTA_E_PATCH_SIZE : OTA_PATCH_MORE;
     }
     return make(s, io, x);
 }

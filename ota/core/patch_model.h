@@ -80,7 +80,7 @@ struct patch_state {
     uint32_t state_bytes;
     int32_t error;
     uint8_t stage, in_start, in_end, item_start, item_end;
-    uint8_t end; // of the patch in `in`, once it is known
+    uint8_t end; // of what is the patch's in `in`; zeros may follow
     uint8_t copying, phase, subs;
     uint8_t last, before, old_last, plain, skew, far_next, verbatim, history[9];
     uint8_t item[PATCH_STEP_OUT];
