@@ -70,7 +70,7 @@ class Chooser {
     const std::vector<Seed> &seeds;
     ota_patch_info fine; // regions as this cost model knows them
     std::vector<std::vector<int32_t>> known;
-    std::vector<float> substitution;
+    std::vector<float> substitution, literal;
     bool learned = false;
 };
 
