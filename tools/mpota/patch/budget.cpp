@@ -45,10 +45,10 @@ class Sector {
     }
 
   private:
-    // From one way to another before byte i.
-    Price change(uint32_t i, uint8_t before, uint8_t after) const {
+    // From one way to another, inside a copy or not.
+    static Price change(bool inside_copy, uint8_t before, uint8_t after) {
         Price p = (before == as_is) != (after == as_is) ? switched : free_of_charge;
-        if (before == after || !inside[i]) {
+        if (before == after || !inside_copy) {
             return p;
         }
         return p + (after == literals ? copy_left : before == literals ? copy_resumed : copy_left + copy_resumed);
@@ -67,7 +67,7 @@ class Sector {
         double work = 0;
         uint8_t before = as_is;
         for (uint32_t i = from; i < to; i++) {
-            work += (change(i, before, way[i]) + of(i, way[i])).work;
+            work += (change(inside[i], before, way[i]) + of(i, way[i])).work;
             before = way[i];
         }
         return work;
@@ -90,34 +90,38 @@ class Sector {
     }
 
     double choose_at(double price, std::vector<uint8_t> &way) {
-        const Price never = {1e9, 0};
+        const double never = 1e9;
         auto total = [price](const Price &p) { return p.bits + price * p.work; };
-        Price best[ways] = {free_of_charge, never, never};
+        double changes[2][ways][ways], best[ways] = {0, never, never};
+        for (uint8_t before = 0; before < ways; before++) {
+            for (uint8_t after = 0; after < ways; after++) {
+                changes[0][before][after] = total(change(false, before, after));
+                changes[1][before][after] = total(change(true, before, after));
+            }
+        }
         for (uint32_t i = from; i < to; i++) {
-            Price was[ways] = {best[0], best[1], best[2]};
+            const double was[ways] = {best[0], best[1], best[2]};
             for (uint8_t k = 0; k < ways; k++) {
-                uint8_t &source = came[(i - from) * ways + k];
-                source = k;
+                uint8_t source = k;
+                best[k] = was[k];
                 for (uint8_t j = 0; j < ways; j++) {
-                    if (total(was[j] + change(i, j, k)) < total(was[source] + change(i, source, k))) {
+                    double through = was[j] + changes[inside[i]][j][k];
+                    if (through < best[k]) {
+                        best[k] = through;
                         source = j;
                     }
                 }
-                best[k] = was[source] + change(i, source, k) + of(i, k);
+                came[(i - from) * ways + k] = source;
+                best[k] += total(of(i, k));
             }
         }
-        uint8_t last = as_is;
-        for (uint8_t k = 0; k < ways; k++) {
-            if (total(best[k] + (k ? switched : free_of_charge)) < total(best[last] + (last ? switched : free_of_charge))) {
-                last = k;
-            }
-        }
-        double work = best[last].work;
+        best[as_is] -= total(switched); // the others have to switch back
+        uint8_t last = (uint8_t)(std::min_element(best, best + ways) - best);
         for (uint32_t i = to; i-- > from;) {
             way[i] = last;
             last = came[(i - from) * ways + last];
         }
-        return work;
+        return work_of_way(way);
     }
 
     const Costs &costs;
