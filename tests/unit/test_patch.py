@@ -114,6 +114,13 @@ def test_erased_flash_alone_costs_little():
         assert len(round_trip(old, b"\xff" * 5000, "raw")) < 100
 
 
+def test_a_long_run_of_a_byte_that_the_base_has_in_short_runs_only_costs_little():
+    rng = random.Random(6)
+    old = b"".join(rng.randbytes(200) + bytes(40) for _ in range(100))
+    new = old[:1000] + bytes(30000) + old[1000:]
+    assert len(round_trip(old, new, "raw")) < 150
+
+
 def test_a_call_to_the_other_end_of_the_address_space_round_trips():
     old = b"".join(b"\x90" * 20 + b"\xe8" + (16 * i).to_bytes(4, "little") for i in range(12))
     new = bytearray(b"moved by" + old)
