@@ -1,6 +1,7 @@
 """The install step of a patch: from the running image and a patch in flash, the new image (DESIGN.md, "The patch").
 
-`steps()` is a generator: every `next` hashes a part of the base or decodes and writes one of the result. After a cut the patch
+`steps()` is a generator: every `next` hashes a part of the base or decodes and writes one of the result; its value is the new
+image's bytes. The old image is read in thousands of pieces, by the flash driver itself. After a cut the patch
 is decoded from its start again; what lies before the last progress mark is compared, and all behind it written again: a sector that
 reads right may hold cells that a cut left half programmed. If the comparison fails, flash has rotted, and all is written again.
 """
@@ -12,6 +13,8 @@ from ota import native
 
 _INPUT = const(128)
 _WINDOW = const(112)
+_E_FIRST = const(1001)  # lower ones are the driver's
+_E_FLASH = const(1060)
 _E_PATCH_BASE = const(1073)
 _E_PATCH_SIZE = const(1075)
 
@@ -30,26 +33,30 @@ class Install:
         self._input = bytearray(_INPUT)
         self._state = bytearray(native.patch_state(state_bytes))
         self._more = self._next  # bound once, not at every step
-        self.size = 0
+        self._size = 0
 
     def steps(self):
-        if not (yield from self._make(self._inactive.installed)):
-            yield from self._make(0)
+        try:
+            if not (yield from self._make(self._inactive.installed)):
+                yield from self._make(0)
+        except OSError as e:
+            raise OSError(e.errno if e.errno >= _E_FIRST else _E_FLASH)
+        return self._size
 
     def _make(self, kept):
         """Makes the image; its first `kept` bytes are in flash already. Returns False if they are others."""
         self._at, self._left = self._patch
-        old_size, self.size, old_hash, _ = native.patch_begin(self._state, self._more, self._input)
-        if old_size > self._active.room or self.size > self._limit:
+        old_size, self._size, old_hash, _ = native.patch_begin(self._state, self._more, self._input)
+        if old_size > self._active.room or self._size > self._limit:
             raise OSError(_E_PATCH_SIZE)
         yield from self._check_base(old_size, old_hash)
         slot = self._inactive
         slot.aim(slot.offset + kept, slot.offset + self._limit)
         window = bytearray(_WINDOW)
         done = 0
-        while done < self.size:
+        while done < self._size:
             n = native.patch_step(
-                self._state, self._active.read, self._active.offset, window, self._more, self._input, self._buf
+                self._state, self._active.read_raw, self._active.offset, window, self._more, self._input, self._buf
             )
             if not n:
                 raise OSError(_E_PATCH_SIZE)
@@ -58,8 +65,8 @@ class Install:
             elif not self._same(slot.offset + done, n):
                 return False
             done += n
-            slot.step(done, self.size)
-            self._progress(done, self.size)
+            slot.step(done, self._size)
+            self._progress(done, self._size)
             yield
         return True
 
@@ -82,7 +89,7 @@ class Install:
         made = memoryview(self._buf)
         found = bytearray(_INPUT)
         for i in range(0, n, _INPUT):
-            self._inactive.read(offset + i, found)
+            self._inactive.read_raw(offset + i, found)
             m = min(n - i, _INPUT)
             if made[i : i + m] != memoryview(found)[:m]:
                 return False
@@ -92,7 +99,7 @@ class Install:
         """Fills the input buffer from flash; the decoder calls it. Whole words are read, the last of them in part."""
         n = min(self._left, _INPUT)
         if n:
-            self._active.read(self._at, self._input)
+            self._active.read_raw(self._at, self._input)
             self._at += n
             self._left -= n
         return n

@@ -41,7 +41,7 @@ class Slot:
         self.offset = offset
         self.size = size
         self.buf = buf
-        self.read = flash.read
+        self.read_raw = flash.read_raw
         self.trailer = offset + size - flash.sector
         self._erased = self._end = 0
         self.load()

@@ -150,9 +150,8 @@ class Update:
         slot = self._inactive
         header_size, payload_size = self._info[3:5]
         patch = (slot.artifact_offset() + header_size, payload_size)
-        install = Install(self._active, slot, patch, self._buf, self._patch_state, self._installed)
-        yield from install.steps()
-        state, fault = yield from self._read(slot.offset, install.size)
+        size = yield from Install(self._active, slot, patch, self._buf, self._patch_state, self._installed).steps()
+        state, fault = yield from self._read(slot.offset, size)
         self._check(state, fault, False)
 
     def _installed(self, done, total):

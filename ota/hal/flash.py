@@ -1,7 +1,8 @@
 """The flash contract over a driver with the ESP8266 port's `esp` functions.
 
-read(offset, buf), write(offset, buf, n), erase(offset, n); offsets and sizes in bytes. Writes are aligned to
+read(offset, buf), write(offset, buf, n), erase(offset, n); offsets and sizes in bytes. Reads are whole words, writes are aligned to
 16 bytes, erases to the sector. `block` is the largest erase: the sector, or more where the driver has it. Misuse and every failure of the driver is OSError(1060), never taken for a lost connection.
+read_raw(offset, buf): the driver's own, a tenth of the time; the caller sees to the rest.
 """
 
 # SPDX-License-Identifier: MIT
@@ -15,6 +16,7 @@ class Flash:
     def __init__(self, driver, size, sector, block=0, erase_block=None):
         """erase_block(n): erases the n-th block; None: there are only sectors."""
         self._driver = driver
+        self.read_raw = driver.flash_read
         self.size = size
         self.sector = sector
         self.block = block if erase_block else sector
