@@ -72,16 +72,16 @@ class Install:
 
     def _check_base(self, size, expected):
         """The base must be the running image, byte for byte, before the first sector is written."""
-        import hashlib
-
-        digest = hashlib.sha256()
-        view = memoryview(self._buf)
+        state = bytearray(native.IMAGE_STATE)
+        native.image_init(state, size)
         for offset in range(0, size, len(self._buf)):
             self._active.read_part(self._active.offset + offset)
-            n = min(size - offset, len(self._buf))
-            digest.update(self._buf if n == len(self._buf) else view[:n])
+            try:
+                native.image_push(state, self._buf, min(size - offset, len(self._buf)))
+            except OSError:
+                break
             yield
-        if digest.digest() != expected:
+        if native.image_digest(state) != expected:
             raise OSError(_E_PATCH_BASE)
 
     def _same(self, offset, n):

@@ -1,7 +1,7 @@
 """A NOR flash in memory, stricter than a chip, with the functions of the ESP8266 port's `esp`.
 
 A write may only clear bits, in units of 16 bytes; reads are aligned to 4; every operation is counted; `cut_at`
-loses power in the middle of that operation; a sector or place can be bad. Allocates nothing per call.
+loses power in the middle of that operation; a sector or place can be bad, and reads of `unreadable` bytes fail. Allocates nothing per call.
 """
 
 # SPDX-License-Identifier: MIT
@@ -22,6 +22,7 @@ class RamFlash:
         self.cut_at = 0
         self.bad_places = ()
         self.broken = False
+        self.unreadable = None
         self._off = False
 
     def power(self):
@@ -30,7 +31,7 @@ class RamFlash:
         self.cut_at = self.operations = 0
 
     def flash_read(self, offset, buf):
-        if self.broken:
+        if self.broken or len(buf) == self.unreadable:
             raise OSError(5, "EIO")
         if self._off:
             raise Cut

@@ -324,9 +324,10 @@ def test_patch_of_another_base_is_refused_before_a_sector_is_written():
 
 
 def test_patch_of_a_base_that_has_rotted_is_refused():
-    bench = patched()
-    bench.board.chip.put(100, bytes(1))
-    assert bench.code() == E_PATCH_BASE
+    for at in (0, 100, len(image("running")) - 1):
+        bench = patched()
+        bench.board.chip.put(at, bytes(1))
+        assert bench.code() == E_PATCH_BASE, at
 
 
 def test_signed_bytes_that_are_no_patch_are_refused():
@@ -389,6 +390,14 @@ def test_installed_sector_that_has_rotted_is_written_again():
         bench.board.chip.put(SLOT + at, bytes([image("new")[at] ^ 1]))
         bench.run()
         assert is_installed(bench) and bench.source.opened == []
+
+
+def test_flash_that_fails_under_the_decoder_is_told_as_such():
+    for window_or_input in (112, 128):
+        bench = patched()
+        bench.board.chip.unreadable = window_or_input
+        assert bench.code() == E_FLASH, window_or_input
+        assert not bench.slot.complete and bench.board.chip.erased[16] == 0
 
 
 def test_finished_install_is_compared_to_its_last_byte():
