@@ -4,8 +4,8 @@ SRC = $(addprefix ota/module/,natmod.c modota_args.c modota_patch.c) $(filter-ou
 OBJ = $(patsubst %.c,$(BUILD)/%.o,$(SRC))
 
 $(BUILD)/ota/module/%.o: CFLAGS += -include ota/module/natmod.h
-# A loop must not become a call of the function that it stands in.
-CFLAGS_EXTRA += -fno-tree-loop-distribute-patterns
+# A loop must not become a call of the function that it stands in, nor memmove one of memcpy, which is then done in place, forwards.
+CFLAGS_EXTRA += -fno-tree-loop-distribute-patterns -fno-ipa-icf
 # The compilers for bare machines have no C library's headers of their own, or not where they look for them.
 ifneq ($(ARCH),x64)
 CFLAGS_EXTRA += -isystem boards/emulator/include

@@ -28,6 +28,19 @@ class Result:
     def write(self, data):
         self.digest.update(data)
 
+class Pieces:
+    "A file that gives less than was asked for, as a serial line does."
+
+    def __init__(self, file):
+        self.file = file
+        self.n = 0
+
+    def readinto(self, buf):
+        self.n = self.n % 40 + 1
+        data = self.file.read(min(self.n, len(buf)))
+        buf[: len(data)] = data
+        return len(data)
+
 for name in ("patch", "damaged", "cut", "foreign", "nonsense", "patch"):
     gc.collect()
     result = Result()
@@ -37,6 +50,11 @@ for name in ("patch", "damaged", "cut", "foreign", "nonsense", "patch"):
             print(name, "".join("%02x" % b for b in result.digest.digest()))
         except OSError as error:
             print(name, error.args[0])
+gc.collect()
+result = Result()
+with open("old", "rb") as old, open("patch", "rb") as patch:
+    decode(old, Pieces(patch), result, 8192)
+print("pieces", "".join("%02x" % b for b in result.digest.digest()))
 for size, start, got in ((100, 0, 0), (9000, 1, 0), (9000, 0, 129)):
     try:
         ota_patch.patch_begin(memoryview(bytearray(size))[start:], lambda: got, bytearray(128))
@@ -83,9 +101,10 @@ def files(arch):
     damaged[len(data) // 2] ^= 0x40
     foreign = patch.make(old[:-1] + b"!", new, state=STATE)
     given = {"old": old, "patch": data, "damaged": bytes(damaged), "cut": data[:-9], "foreign": foreign, "nonsense": b"x" + data}
-    right = f"patch {hashlib.sha256(new).hexdigest()}"
+    digest = hashlib.sha256(new).hexdigest()
+    right = f"patch {digest}"
     said = [right, f"damaged {refusal(old, damaged)}", f"cut {refusal(old, data[:-9])}", "foreign 1073", "nonsense 1070", right]
-    return given, [*said, "buffer", "buffer", "length"]
+    return given, [*said, f"pieces {digest}", "buffer", "buffer", "length"]
 
 
 def refusal(old, data):

@@ -28,10 +28,13 @@ void abort(void) {
     exit(1);
 }
 
-// What the ESP8266 has from libgcc instead of its ROM; GCC 13 calls the second.
+// What the ESP8266 has from libgcc instead of its ROM; GCC 13 calls the second. The first
+// goes by way of the unsigned one: a - a / b * b would be this function again to the compiler.
+uint32_t __umodsi3(uint32_t a, uint32_t b);
 int __modsi3(int a, int b);
 int __modsi3(int a, int b) {
-    return a - a / b * b;
+    uint32_t rest = __umodsi3(a < 0 ? -(uint32_t)a : (uint32_t)a, b < 0 ? -(uint32_t)b : (uint32_t)b);
+    return (int)(a < 0 ? -rest : rest);
 }
 
 uint64_t __bswapdi2(uint64_t v);
