@@ -3,12 +3,14 @@
 
 import re
 import time
+from dataclasses import replace
 
 import pytest
-from mpota import keys, patching
+from mpota import image, keys, patching, publish
+from mpota.store import Store
 
 from e2e.conftest import wait_until
-from e2e.firmware import BOARD
+from e2e.firmware import BOARD, DIGEST_KEY
 
 PATIENT_S = 60
 HEAD_MAX = 1024  # more than any head of an HTTP answer
@@ -259,16 +261,15 @@ def test_patch_of_another_base_is_answered_with_the_image(server, new_lamp, firm
 
 
 def test_patch_that_does_not_decode_is_answered_with_the_image(server, new_lamp, firmware):
-    """Signed as it should be, but damaged before it was: in the server's cache."""
-    images, state_bytes, cache = [firmware.image(version) for version in ("1.0.0", "1.1.0")], 7777, server.folder / "patches"
-    before = set(cache.glob("*"))
-    patching.for_base(cache, *images, keys.load_private(firmware.image_key), state_bytes)
-    (kept,) = set(cache.glob("*")) - before
-    damaged = bytearray(kept.read_bytes())
+    """Signed as it should be, but damaged before it was."""
+    base, path = firmware.image("1.0.0"), firmware.image("1.1.0")
+    result, data = image.load(path)
+    damaged = bytearray(patching.make(base.read_bytes(), data, path, state=8192))
     damaged[len(damaged) // 2] ^= 0x40
-    kept.write_bytes(damaged)
-    lamp = new_lamp()
-    server.push(images[1], lamp, "--image-key", firmware.image_key, "--base", images[0], "--state-bytes", state_bytes)
+    signed = patching.wrap(bytes(damaged), result, keys.load_private(firmware.image_key))
+    lamp, key, store = new_lamp(), keys.load_digest_key(DIGEST_KEY), Store(server.folder)
+    patch = replace(publish.serve(server.folder, signed, "1.1.0", key), base="1.0.0")
+    store.publish(publish.prepare(server.folder, path, key), [store.device(*lamp.name.split("/"))], "https", [patch])
     lamp.expect(r"refused: .* \((1074|1075|1005)\)", PATIENT_S)
     lamp.expect("confirmed 1.1.0", PATIENT_S)
     server.wait_event(lamp.name, "1.1.0 updated")

@@ -60,6 +60,20 @@ def test_one_line_tells_what_was_made(files):
     assert said == f"out: {size} bytes, {100 * size / len(NEW):.1f} % of new, decoder state {patch.info((files / 'out').read_bytes())['state_bytes']}\n"
 
 
+def test_what_is_read_is_not_written_over(files):
+    (files / "link").symlink_to("new")
+    for out in ("old", "new", "link", "./old"):
+        assert refused("patch", "make", "old", "new", out) == f"{out}: would be written over, and it is read"
+    assert ((files / "old").read_bytes(), (files / "new").read_bytes()) == (OLD, NEW)
+
+
+def test_patch_on_standard_output_is_not_mixed_with_what_is_said_of_it(files):
+    mpota("patch", "make", "old", "new", "out")
+    for options in ((), ("--json",)):
+        done = subprocess.run([sys.executable, "-m", "mpota", "patch", "make", "old", "new", "/dev/stdout", *options], cwd=files, capture_output=True)
+        assert done.stdout == (files / "out").read_bytes() and done.stderr
+
+
 def test_same_files_give_the_same_patch(files):
     for out in ("one", "two"):
         assert mpota_process("patch", "make", "old", "new", out, cwd=files).returncode == 0
@@ -166,12 +180,14 @@ def versions(build, tmp_path):
 
 @pytest.fixture
 def patches(store, versions, shelf):
-    """Makes the patches to a version for devices that run others; {base: patch}."""
+    """Makes the patches to a version for devices that run others; {base: patch}. What is told of others is in `patches.told`."""
 
-    def patches(version, running, *bases):
+    def patches(version, running, *bases, image_key="image.pem"):
+        patches.told = []
         targets = [Device(PK, f"dev{i}", "secret", runs) for i, runs in enumerate(running)]
-        signers = keys.load_private(shelf / "image.pem"), keys.load_digest_key(shelf / "digest.pem")
-        made = publish.prepare_patches(store, versions[version], targets, signers, publish.PatchOptions(bases, 8192, "sha256"))
+        signers = keys.load_private(shelf / image_key), keys.load_digest_key(shelf / "digest.pem")
+        options = publish.PatchOptions(bases, 8192, "sha256")
+        made = publish.prepare_patches(store, versions[version], targets, signers, options, patches.told.append)
         return {artifact.base: artifact for artifact in made}
 
     return patches
@@ -214,6 +230,7 @@ def test_base_can_be_an_image_that_was_never_published(patches, versions):
 def test_patch_above_two_thirds_of_the_image_is_not_sent(patches, published):
     published("1.0.0")
     assert patches("2.0.0", ["1.0.0"]) == {}
+    assert "more than two thirds of the image" in patches.told[0]
 
 
 def test_image_of_another_product_is_no_base(store, patches, published, build, tmp_path, shelf):
@@ -236,12 +253,61 @@ def test_patches_are_made_once(store, patches, published, monkeypatch):
         patches("1.1.0", ["1.0.0"])
 
 
+def test_kept_patch_that_was_damaged_is_made_again(store, patches, published):
+    published("1.0.0")
+    first = patches("1.1.0", ["1.0.0"])["1.0.0"]
+    (kept,) = (store.folder / "patches").glob("*")
+    good = kept.read_bytes()
+    for bad in (b"", good[:-40], bytes(len(good)), good[:200] + bytes([good[200] ^ 1]) + good[201:]):
+        kept.write_bytes(bad)
+        assert patches("1.1.0", ["1.0.0"])["1.0.0"].size == first.size and kept.read_bytes() == good
+
+
+def test_base_that_nobody_runs_is_told(patches, versions):
+    assert patches("1.1.0", ["1.0.1", None], versions["1.0.0"]) == {}
+    assert patches.told == ["no patch for 1.0.0: no device that is published to has told it runs that"]
+
+
+def test_bases_that_cannot_be_meant_are_refused(patches, versions, build, tmp_path):
+    payload = tmp_path / "1.0.1.payload"
+    foreign = build("1.0.0", "--product", "another", payload=payload, out=tmp_path / "foreign.img")
+    double = build("1.0.0", payload=payload, out=tmp_path / "double.img")
+    with pytest.raises(ToolError, match="foreign.img: of another product or board"):
+        patches("1.1.0", ["1.0.0"], foreign)
+    with pytest.raises(ToolError, match="double.img: another 1.0.0 than .*1.0.0.img"):
+        patches("1.1.0", ["1.0.0"], versions["1.0.0"], double)
+    assert set(patches("1.1.0", ["1.0.0"], versions["1.0.0"], versions["1.0.0"])) == {"1.0.0"}
+
+
+def test_key_that_did_not_sign_the_image_signs_no_patch_to_it(patches, published):
+    published("1.0.0")
+    with pytest.raises(ToolError, match="1.1.0.img: signed by another key"):
+        patches("1.1.0", ["1.0.0"], image_key="digest.pem")
+
+
+def test_patch_is_no_image_to_publish_nor_a_base(store, patches, published, versions, shelf):
+    published("1.0.0")
+    served = store.folder / "artifacts" / patches("1.1.0", ["1.0.0"])["1.0.0"].file
+    key = keys.load_digest_key(shelf / "digest.pem")
+    with pytest.raises(ToolError, match="a patch, not an image"):
+        publish.prepare(store.folder, served, key)
+    with pytest.raises(ToolError, match="a patch, not an image"):
+        patches("1.1.0", ["1.0.0"], served)
+
+
+def test_served_image_that_was_damaged_is_passed_over(store, patches, published, versions):
+    published("1.0.0")
+    served = store.folder / "artifacts" / store.images("1.0.0")[0].file
+    served.write_bytes(served.read_bytes()[:1000])
+    assert patches("1.1.0", ["1.0.0"]) == {} and "cut short" in patches.told[0]
+
+
 def test_patch_that_cannot_be_made_for_so_little_state_is_refused(store, versions, published, shelf):
     published("1.0.0")
     signers = keys.load_private(shelf / "image.pem"), keys.load_digest_key(shelf / "digest.pem")
     store.set_version(PK, DN, "1.0.0")
     with pytest.raises(ToolError, match="no patch can be decoded with 1000 bytes of state"):
-        publish.prepare_patches(store, versions["1.1.0"], store.devices(), signers, publish.PatchOptions((), 1000, "sha256"))
+        publish.prepare_patches(store, versions["1.1.0"], store.devices(), signers, publish.PatchOptions((), 1000, "sha256"), print)
 
 
 # ---- serving

@@ -113,6 +113,14 @@ def load(path):
     return parse(data, path), data
 
 
+def load_program(path):
+    """The same, if it is one to run."""
+    found, data = load(path)
+    if found.flags & NON_BOOTABLE:
+        raise ToolError(path, "a patch, not an image to run")
+    return found, data
+
+
 def parse(data, path):
     """The image in `data`; `path` names it in errors."""
     if len(data) < HEADER.size:

@@ -59,13 +59,22 @@ def wrap(bare, result, key):
 
 
 def for_base(folder, old_path, new_path, key, state):
-    """The artifact from one image file to another, made once and kept in `folder`; None if it does not pay."""
+    """(artifact, its size) from one image file to another, its patch made once and kept in `folder`; (None, size) if it does not pay."""
     old, new = storage.read(old_path), storage.read(new_path)
     result = image.parse(new, new_path)
     words = (hashlib.sha256(old).hexdigest()[:24], hashlib.sha256(new).hexdigest()[:24], f"{state}", patch.build.digest())
-    kept = folder / f"{'-'.join(words)}.patch"
-    if not kept.exists():
-        storage.make_folder(folder)
-        storage.write(kept, make(old, new, new_path, state=state))
-    artifact = wrap(storage.read(kept), result, key)
-    return artifact if len(artifact) < WORTH * len(new) else None
+    artifact = wrap(_kept(folder / f"{'-'.join(words)}.patch", old, new, state), result, key)
+    return artifact if len(artifact) < WORTH * len(new) else None, len(artifact)
+
+
+def _kept(path, old, new, state):
+    """The patch in the file, if that is one from the old bytes to the new; else it is made, and kept there."""
+    if path.is_file():
+        with contextlib.suppress(ToolError, patch.PatchError):
+            kept = storage.read(path)
+            if patch.apply(old, kept) == new:
+                return kept
+    storage.make_folder(path.parent)
+    made = make(old, new, "--state-bytes", state=state)
+    storage.write(path, made)
+    return made

@@ -5,7 +5,7 @@ import hashlib
 import time
 from dataclasses import dataclass, replace
 
-from mpota import image, keys, patching, rules, storage
+from mpota import image, keys, patching, rules, signing, storage
 from mpota.errors import ToolError
 from mpota.running import served_folder
 from mpota.store import Artifact
@@ -26,37 +26,60 @@ class PatchOptions:
 
 def prepare(folder, path, key, digest="sha256"):
     """Checks the artifact, copies it to where it is served, and signs its digest."""
-    parsed, data = image.load(path)
-    return _serve(folder, data, str(parsed.version), key, digest)
+    parsed, data = image.load_program(path)
+    return serve(folder, data, str(parsed.version), key, digest)
 
 
-def prepare_patches(store, path, targets, signers, options):
+def prepare_patches(store, path, targets, signers, options, tell):
     """A patch to the image at `path` for every version that the targets run and that the server or `options` know.
 
-    signers: (image key, digest key). options: PatchOptions."""
-    known = {str(image.load(base)[0].version): base for base in options.bases}
-    result = image.load(path)[0]
+    signers: (image key, digest key). options: PatchOptions. tell(text): why there is no patch."""
+    result = image.load_program(path)[0]
+    signing.check_key(result, signers[0], path)
+    known = _bases(options.bases, result.tlvs["UUID_CID"])
+    running = {device.version for device in targets if device.version}
+    for version in sorted(known.keys() - running):
+        tell(f"no patch for {version}: no device that is published to has told it runs that")
     patches = []
-    for version in sorted({device.version for device in targets if device.version}):
-        old = known.get(version) or _served(store, version, result.tlvs["UUID_CID"])
+    for version in sorted(running):
+        old = known.get(version) or _served(store, version, result.tlvs["UUID_CID"], tell)
         if old is None or rules.same_version(version, str(result.version)):
             continue
-        data = patching.for_base(store.folder / "patches", old, path, signers[0], options.state)
-        if data is not None:
-            patches.append(replace(_serve(store.folder, data, str(result.version), signers[1], options.digest), base=version))
+        data, size = patching.for_base(store.folder / "patches", old, path, signers[0], options.state)
+        if data is None:
+            tell(f"no patch for {version}: it would have {size} bytes, more than two thirds of the image")
+        else:
+            patches.append(replace(serve(store.folder, data, str(result.version), signers[1], options.digest), base=version))
     return patches
 
 
-def _served(store, version, class_id):
+def _bases(paths, class_id):
+    """The image files by their versions."""
+    known = {}
+    for path in paths:
+        found, data = image.load_program(path)
+        version = str(found.version)
+        if found.tlvs["UUID_CID"] != class_id:
+            raise ToolError(path, "of another product or board than what is published")
+        if version in known and storage.read(known[version]) != data:
+            raise ToolError(path, f"another {version} than {known[version]}")
+        known[version] = path
+    return known
+
+
+def _served(store, version, class_id, tell):
     """The newest image of a version for the same product and board, or None."""
     for found in store.images(version):
         path = served_folder(store.folder) / found.file
-        if path.is_file() and image.load(path)[0].tlvs["UUID_CID"] == class_id:
-            return path
+        try:
+            if path.is_file() and image.load_program(path)[0].tlvs["UUID_CID"] == class_id:
+                return path
+        except ToolError as error:
+            tell(f"no patch from this one: {error}")
     return None
 
 
-def _serve(folder, data, version, key, digest):
+def serve(folder, data, version, key, digest="sha256"):
     """Copies an artifact to where it is served, and signs its digest."""
     method, function = DIGESTS[digest]
     value = function(data).digest()

@@ -76,11 +76,16 @@ def _signed(signed, key):
     return signed + area.get()
 
 
+def check_key(parsed, key, path):
+    """That the image was signed by this key, as it says."""
+    if parsed.tlvs["KEYHASH"] != keys.key_hash(key):
+        raise ToolError(path, f"signed by another key, {parsed.tlvs['KEYHASH'].hex()[:16]}…")
+
+
 def verify(path, key):
     """The image in the file; refuses one that `key` has not signed."""
     parsed, data = image.load(path)
-    if parsed.tlvs["KEYHASH"] != keys.key_hash(key):
-        raise ToolError(path, f"signed by another key, {parsed.tlvs['KEYHASH'].hex()[:16]}…")
+    check_key(parsed, key, path)
     name, value = parsed.signature
     try:
         if name != key.sig_tlv():

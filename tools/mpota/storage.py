@@ -4,7 +4,7 @@
 import contextlib
 import fcntl
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from mpota.errors import ToolError, os_error
@@ -41,9 +41,9 @@ def make_folder(path, mode=0o777):
         raise os_error(path, error) from error
 
 
-def write(path, data, mode=0o644):
+def write(path, data, mode=0o666):
     """Replaces the file `path` by `data` in one step: a reader sees the old file or the whole new one. A link stays a link, and
-    what is no file, like /dev/stdout, is written to."""
+    what is no file, like /dev/stdout, is written to. Nobody may do more with it than `mode`, the umask and the old file allow."""
     temporary = None
     try:
         target = Path(path)
@@ -51,30 +51,43 @@ def write(path, data, mode=0o644):
             target.write_bytes(data)
             return
         target = target.resolve()
-        handle, temporary = tempfile.mkstemp(prefix=".mpota-", dir=target.parent)
-        _fill(handle, data, mode)
+        if target.exists():
+            mode &= target.stat().st_mode
+        temporary = target.with_name(f".mpota-{secrets.token_hex(8)}")
+        _fill(_made(temporary, mode), data)
         os.replace(temporary, target)
     except OSError as error:
         _remove(temporary)
         raise os_error(path, error) from error
 
 
-def write_new(path, data, mode=0o644):
+def write_new(path, data, mode=0o666):
     """Makes `path`; never replaces a file."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        handle = _made(path, mode)
     except OSError as error:
         raise os_error(path, error) from error
     try:
-        _fill(handle, data, mode)
+        _fill(handle, data)
     except OSError as error:
         _remove(path)
         raise os_error(path, error) from error
 
 
-def _fill(handle, data, mode):
+def refuse_onto(path, inputs):
+    """Refuses to write to `path` if that is one of the files that are read."""
+    for given in inputs:
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.isfile(given) and os.path.samefile(path, given):
+                raise ToolError(path, "would be written over, and it is read")
+
+
+def _made(path, mode):
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+
+
+def _fill(handle, data):
     with open(handle, "wb") as file:
-        os.fchmod(file.fileno(), mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -42,9 +42,9 @@ def print_written(out, text):
     click.echo(f"{out}: {text}", err=not Path(out).is_file())
 
 
-def print_json(value):
+def print_json(value, err=False):
     """For scripts."""
-    click.echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(value, indent=2), err=err)
 
 
 def print_facts(facts):

@@ -1,6 +1,8 @@
 """mpota patch."""
 # SPDX-License-Identifier: MIT
 
+from pathlib import Path
+
 import click
 
 from mpota import patch as patches
@@ -22,12 +24,13 @@ def patch():
 @json_option
 def make(old, new, out, arch, state, as_json):
     """Makes the patch OUT that turns OLD into NEW."""
+    storage.refuse_onto(out, (old, new))
     before, after = (storage.read(path, patches.MAX_BYTES) for path in (old, new))
     made = patching.make(before, after, "--state", arch, state)
     storage.write(out, made)
     facts = patching.info(made, out)
     if as_json:
-        print_json(facts)
+        print_json(facts, err=not Path(out).is_file())
     else:
         print_written(out, f"{len(made)} bytes, {100 * len(made) / max(len(after), 1):.1f} % of {new}, decoder state {facts['state_bytes']}")
 

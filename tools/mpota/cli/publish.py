@@ -41,16 +41,20 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
     patches = []
     if image_key:
         options = publishing.PatchOptions(bases, state_bytes, digest)
-        patches = publishing.prepare_patches(store, image, devices, (keys.load_private(image_key), key), options)
+        patches = publishing.prepare_patches(store, image, devices, (keys.load_private(image_key), key), options, _tell)
     numbers = store.publish(artifact, devices, url_scheme, patches)
     for patch in patches:
-        click.echo(f"patch {patch.base} to {patch.version}: {patch.size} bytes instead of {artifact.size}", err=True)
+        _tell(f"patch {patch.base} to {patch.version}: {patch.size} bytes instead of {artifact.size}")
     if not running.is_running(state):
-        click.echo(f"mpota: {state}: no server is running; devices are told when it is", err=True)
+        _tell(f"mpota: {state}: no server is running; devices are told when it is")
     updates = _watch(store, numbers, timeout) if wait else [store.update(number) for number in numbers]
     print_outcomes([outcome(store.device(u.pk, u.dn), u) for u in updates], as_json)
     if wait and any(update.state != rules.UPDATED for update in updates):
         raise click.exceptions.Exit(1)
+
+
+def _tell(text):
+    click.echo(text, err=True)
 
 
 def _watch(store, numbers, timeout):

@@ -1,8 +1,11 @@
 """Patches on the host: make one from two images, apply one, say what it is. Formats: SPEC.md, section 3."""
 
+import contextlib
 import ctypes
 import functools
 import hashlib
+import signal
+import threading
 
 from . import build
 
@@ -130,6 +133,19 @@ class Decoder:
         return b"".join(self._run(self._lib.ota_patch_finish, b""))
 
 
+@contextlib.contextmanager
+def _interruptible():
+    """Ctrl-C ends the process at once, as Python cannot while it waits for the encoder."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def make(old, new, arch="auto", state=16384):
     """A patch from old to new whose decoder needs at most `state` bytes. Proved by decoding it."""
     old, new = bytes(old), bytes(new)
@@ -139,7 +155,8 @@ def make(old, new, arch="auto", state=16384):
     room = len(new) * 2 + 1024
     out = ctypes.create_string_buffer(room)
     job = _Job(old, new, hashlib.sha256(old).digest(), hashlib.sha256(new).digest(), len(old), len(new), number, state)
-    size = _encoder().mpota_patch_make(ctypes.byref(job), out, room)
+    with _interruptible():
+        size = _encoder().mpota_patch_make(ctypes.byref(job), out, room)
     if not size:
         raise ValueError(f"no patch can be decoded with {state} bytes of state")
     patch = out.raw[:size]
