@@ -162,8 +162,9 @@ void Chooser::leave(Run &run, uint32_t at) const {
     run.diagonal = diagonal;
 }
 
-void Chooser::advance(Run &run, uint32_t at) const {
+void Chooser::advance(Run &run, uint32_t at) {
     size_t kept = 0;
+    followed += run.paths.size();
     for (Path &p : run.paths) {
         p.cost += step_cost(p, at - (uint32_t)p.diagonal, at);
         if (at < p.end || p.cost <= run.gap + 1) {

@@ -52,6 +52,7 @@ class Chooser {
     Chooser(const Job &job, const Sites &old_sites, const Sites &new_sites, const std::vector<Seed> &seeds);
     std::vector<Copy> choose();
     void learn(const std::vector<Copy> &copies, const std::vector<float> &cost);
+    uint64_t followed = 0; // diagonals for so many bytes
 
   private:
     struct Path;
@@ -62,7 +63,7 @@ class Chooser {
     void begin(Run &run, uint32_t at, const Seed &seed) const;
     double start_cost(const Run &run, uint32_t at, int32_t diagonal) const;
     void leave(Run &run, uint32_t at) const;
-    void advance(Run &run, uint32_t at) const;
+    void advance(Run &run, uint32_t at);
     void learn_displacements(const std::vector<Copy> &copies);
 
     const Job &job;

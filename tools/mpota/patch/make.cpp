@@ -13,6 +13,7 @@ struct Effort {
     uint64_t polishing;
 };
 const Effort full = {4, 80000000}, other_candidates = {2, 0};
+const uint64_t followed_a_byte = 400; // of the new image: no further round then
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
 const uint32_t most_state = 255 * 256; // that a header can ask for
@@ -113,7 +114,7 @@ std::vector<Copy> choose_copies(Job job, int rounds) {
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;
     Costs costs;
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < rounds && chooser.followed <= followed_a_byte * job.new_image.size(); i++) {
         copies = chooser.choose();
         size_t size = encode(job, {copies, {}}, &costs).size();
         if (size < smallest && (size || !job.info.new_size)) {

@@ -11,12 +11,13 @@ namespace {
 
 const uint32_t longest = 4096;   // matches are not measured further
 const uint32_t long_enough = 200; // inside a match that goes on for so long no other is looked for
-const int neighbours = 10;        // matches tried on either side of the best
+const int neighbours = 10, few_neighbours = 1; // matches tried on either side of the best
 const uint32_t margin = 32;
 const uint32_t patience_limit = 64;
-// Where all is alike each diagonal would be followed to the end: after so many bytes looked at, no further than this.
-const uint64_t most_looks = 1000000000;
-const int64_t farthest = 4096;
+// Where much is alike by chance, each diagonal would be followed to the end. Firmware takes up to 200 looks a byte of the new image; after
+// more than that, few diagonals are followed, and not far.
+const uint64_t looks_a_byte = 600;
+const int64_t not_far = 64;
 
 // Sorts the suffixes by their first 2, 4, 8... bytes (prefix doubling with counting sorts).
 class SuffixArray {
@@ -98,7 +99,7 @@ class SuffixArray {
 
 class Finder {
   public:
-    Finder(const Bytes &o, const Bytes &n, uint32_t s) : old_image(o), new_image(n), shortest(s), order(o) {}
+    Finder(const Bytes &o, const Bytes &n, uint32_t s) : old_image(o), new_image(n), shortest(s), order(o), covered(o.size() + n.size()) {}
 
     std::vector<Seed> all() {
         for (uint32_t at = 0; at + shortest <= new_image.size(); at++) {
@@ -112,6 +113,8 @@ class Finder {
     }
 
   private:
+    bool patient() const { return looks < looks_a_byte * new_image.size(); }
+
     uint32_t common(uint32_t from, uint32_t at) const {
         uint32_t n = 0, limit = (uint32_t)std::min({old_image.size() - from, new_image.size() - at, (size_t)longest});
         while (n < limit && old_image[from + n] == new_image[at + n]) {
@@ -137,10 +140,10 @@ class Finder {
     }
 
     void find(uint32_t at) {
-        int middle = lower(at);
-        for (int i = middle; i < order.size() && i < middle + neighbours && add(at, (uint32_t)order[i]); i++) {
+        int middle = lower(at), most = patient() ? neighbours : few_neighbours;
+        for (int i = middle; i < order.size() && i < middle + most && add(at, (uint32_t)order[i]); i++) {
         }
-        for (int i = middle - 1; i >= 0 && i >= middle - neighbours && add(at, (uint32_t)order[i]); i--) {
+        for (int i = middle - 1; i >= 0 && i >= middle - most && add(at, (uint32_t)order[i]); i--) {
         }
     }
 
@@ -151,7 +154,7 @@ class Finder {
         }
         int32_t diagonal = (int32_t)(at - from);
         open.push_back({at, at + n, diagonal, n});
-        uint32_t &known = covered[diagonal];
+        uint32_t &known = covered[old_image.size() + (size_t)diagonal];
         if (known <= at) {
             seeds.push_back(extend(at, diagonal, n));
             known = seeds.back().end;
@@ -162,8 +165,8 @@ class Finder {
     // How far the images agree more often than not, in one direction.
     uint32_t reach(uint32_t at, int32_t diagonal, int step, int patience, uint32_t &weight) {
         int64_t i = at, score = 0, best = 0, end = at;
-        for (; score > best - patience; i += step) {
-            if (++looks > most_looks && std::abs(i - (int64_t)at) > farthest) {
+        for (; score > best - patience; i += step, looks++) {
+            if (!patient() && std::abs(i - (int64_t)at) > not_far) {
                 break;
             }
             int64_t from = i - diagonal;
@@ -197,7 +200,7 @@ class Finder {
     uint64_t looks = 0;
     SuffixArray order;
     std::vector<Seed> seeds, open;
-    std::unordered_map<int32_t, uint32_t> covered; // by diagonal: the end of its last seed
+    std::vector<uint32_t> covered; // by diagonal, from the least on: the end of its last seed
 };
 
 } // namespace
