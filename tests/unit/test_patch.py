@@ -121,6 +121,14 @@ def test_a_long_run_of_a_byte_that_the_base_has_in_short_runs_only_costs_little(
     assert len(round_trip(old, new, "raw")) < 150
 
 
+@pytest.mark.parametrize("arch", ARCHS)
+def test_what_has_no_structure_costs_what_it_has(arch):
+    old, new = linked_pair(11, arch, 100)
+    noise = random.Random(7).randbytes(20000)
+    cost = len(round_trip(old, new[:1000] + noise + new[1000:], arch)) - len(patch.make(old, new, arch))
+    assert cost < len(noise) * 1.006 + 20, cost
+
+
 def test_a_call_to_the_other_end_of_the_address_space_round_trips():
     old = b"".join(b"\x90" * 20 + b"\xe8" + (16 * i).to_bytes(4, "little") for i in range(12))
     new = bytearray(b"moved by" + old)
@@ -455,7 +463,7 @@ def test_images_of_new_bytes_alone_round_trip(arch):
     old, new = rng.randbytes(3000), words(rng, 1500) + rng.randbytes(5000)
     oracle = patch_oracle.Decoder(old, round_trip(old, new, arch))
     oracle.decode()
-    assert (oracle.switched is None) == (arch == "x86-64")  # new bytes were verbatim somewhere, but for computers
+    assert oracle.switched is not None  # new bytes were verbatim somewhere
 
 
 def test_program_linked_for_another_address_costs_little():

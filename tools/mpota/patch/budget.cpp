@@ -1,5 +1,5 @@
-// Keeps the time that decoding a sector takes within bounds: where it would take longer, new bytes go into the patch verbatim, and
-// copies that mostly miss give way to new bytes.
+// Where new bytes go into the patch verbatim: where that is shorter, and where decoding a sector would otherwise take too long; there
+// copies that mostly miss give way to new bytes, too.
 // SPDX-License-Identifier: MIT
 #include "encoder.h"
 
@@ -43,6 +43,9 @@ class Sector {
         choose_at(low, way);
         join(most, thrifty, way);
     }
+
+    // The fewest bits.
+    void choose_shortest(std::vector<uint8_t> &way) { choose_at(0, way); }
 
   private:
     // From one way to another, inside a copy or not.
@@ -164,9 +167,6 @@ Plan follow(uint32_t old_size, const std::vector<Copy> &copies, const std::vecto
 } // namespace
 
 Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
-    if (job.info.arch == OTA_PATCH_X86_64) { // computers need no budget, and its steps of one byte would break any
-        return {copies, {}};
-    }
     uint32_t n = (uint32_t)job.new_image.size(), sectors = (n + sector_size - 1) / sector_size;
     auto end_of = [n](uint32_t sector) { return std::min(n, (sector + 1) * sector_size); };
     std::vector<uint8_t> inside(n), covered(n), way(n);
@@ -176,8 +176,21 @@ Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
     }
     Plan plan = {copies, {}};
     Costs alone, now;
-    encode(job, plan, &alone);
-    now = alone;
+    size_t size = encode(job, plan, &alone).size();
+    for (uint32_t k = 0; k < sectors; k++) {
+        Sector(alone, work_on(job.info.arch), inside, covered, k * sector_size, end_of(k)).choose_shortest(way);
+    }
+    Plan shortest = follow(job.info.old_size, copies, way);
+    size_t shorter = encode(job, shortest, &now).size();
+    if (shorter && shorter < size) {
+        plan = shortest;
+    } else {
+        std::fill(way.begin(), way.end(), as_is);
+        now = alone;
+    }
+    if (job.info.arch == OTA_PATCH_X86_64) { // computers need no budget, and its steps of one byte would break any
+        return plan;
+    }
     std::vector<double> most(sectors);
     for (uint32_t k = 0; k < sectors; k++) {
         most[k] = work_of(alone, k * sector_size, end_of(k));

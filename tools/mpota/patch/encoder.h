@@ -105,7 +105,7 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs = nullptr);
 // polish.cpp
 std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint64_t decisions);
 
-// budget.cpp: the copies as far as no sector takes the decoder too long
+// budget.cpp: the copies as far as no sector takes the decoder too long, and the switches
 Plan within_budget(const Job &job, const std::vector<Copy> &copies);
 
 #endif
