@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,11 @@ def test_one_line_tells_what_was_made(files):
     assert said == f"out: {size} bytes, {100 * size / len(NEW):.1f} % of new, decoder state {patch.info((files / 'out').read_bytes())['state_bytes']}\n"
 
 
+def test_missing_folder_is_told_before_the_work(files, monkeypatch):
+    monkeypatch.setattr(patch, "make", None)
+    assert refused("patch", "make", "old", "new", "none/out") == "none/out: No such file or directory"
+
+
 def test_what_is_read_is_not_written_over(files):
     (files / "link").symlink_to("new")
     for out in ("old", "new", "link", "./old"):
@@ -72,6 +79,20 @@ def test_patch_on_standard_output_is_not_mixed_with_what_is_said_of_it(files):
     for options in ((), ("--json",)):
         done = subprocess.run([sys.executable, "-m", "mpota", "patch", "make", "old", "new", "/dev/stdout", *options], cwd=files, capture_output=True)
         assert done.stdout == (files / "out").read_bytes() and done.stderr
+
+
+def test_interrupt_ends_the_encoder_at_once(files):
+    values = random.Random(3)
+    for name in ("old", "new"):
+        (files / name).write_bytes(bytes(values.choices((0, 1, 2, 255), k=600_000)))  # seconds of work
+    with subprocess.Popen([sys.executable, "-m", "mpota", "patch", "make", "old", "new", "out"], cwd=files, stderr=subprocess.PIPE) as made:
+        deadline = time.monotonic() + 30
+        while "encoder" not in Path(f"/proc/{made.pid}/maps").read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        made.send_signal(signal.SIGINT)
+        assert made.wait(1) == -signal.SIGINT
+    assert sorted(path.name for path in files.iterdir()) == ["big", "empty", "new", "old", "patch"]
 
 
 def test_same_files_give_the_same_patch(files):

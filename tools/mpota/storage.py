@@ -74,8 +74,12 @@ def write_new(path, data, mode=0o666):
         raise os_error(path, error) from error
 
 
-def refuse_onto(path, inputs):
-    """Refuses to write to `path` if that is one of the files that are read."""
+def check_out(path, inputs):
+    """What would stop `write` can be told before the work: the folder is missing, or `path` is one of the files that are read."""
+    try:
+        os.stat(Path(path).resolve().parent)
+    except OSError as error:
+        raise os_error(path, error) from error
     for given in inputs:
         with contextlib.suppress(FileNotFoundError):
             if os.path.isfile(given) and os.path.samefile(path, given):

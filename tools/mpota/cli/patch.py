@@ -24,7 +24,7 @@ def patch():
 @json_option
 def make(old, new, out, arch, state, as_json):
     """Makes the patch OUT that turns OLD into NEW."""
-    storage.refuse_onto(out, (old, new))
+    storage.check_out(out, (old, new))
     before, after = (storage.read(path, patches.MAX_BYTES) for path in (old, new))
     made = patching.make(before, after, "--state", arch, state)
     storage.write(out, made)
