@@ -265,7 +265,7 @@ def test_patch_that_does_not_decode_is_answered_with_the_image(server, new_lamp,
     base, path = firmware.image("1.0.0"), firmware.image("1.1.0")
     result, data = image.load(path)
     damaged = bytearray(patching.make(base.read_bytes(), data, path, state=8192))
-    damaged[len(damaged) // 2] ^= 0x40
+    damaged[len(damaged) // 4] ^= 0x40  # ahead of the image's signature
     signed = patching.wrap(bytes(damaged), result, keys.load_private(firmware.image_key))
     lamp, key, store = new_lamp(), keys.load_digest_key(DIGEST_KEY), Store(server.folder)
     patch = replace(publish.serve(server.folder, signed, "1.1.0", key), base="1.0.0")
