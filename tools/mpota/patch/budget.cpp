@@ -193,7 +193,7 @@ Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
     }
     std::vector<double> most(sectors);
     for (uint32_t k = 0; k < sectors; k++) {
-        most[k] = work_of(alone, k * sector_size, end_of(k));
+        most[k] = work_of(now, k * sector_size, end_of(k));
     }
     // What one sector codes otherwise changes what the others cost: one that is still above gets less.
     for (int i = 0; i < rounds; i++) {
