@@ -13,6 +13,7 @@ MESSAGE_MAX = const(2048)  # bytes of an upgrade message
 _URL_MAX = const(512)
 _VERSION_MAX = const(64)
 _DEPTH_MAX = const(16)
+_BRACKETS_MAX = const(64)  # an empty list of two bytes takes 32 of the heap
 _E_JSON = const(1020)
 _E_LONG = const(1021)
 _E_FIELD = const(1022)
@@ -63,8 +64,8 @@ def _load(payload):
 
 
 def _is_whole(payload):
-    """True if every bracket is closed and nothing is nested deeply: MicroPython's json reads what was cut as if it were whole."""
-    depth = 0
+    """True if every bracket is closed, and there are few of them and none deep: MicroPython's json reads what was cut as if it were whole."""
+    depth = opened = 0
     inside = escaped = False
     for c in payload:
         if c < 0x20 and c not in b"\t\r\n":
@@ -80,9 +81,10 @@ def _is_whole(payload):
             inside = True
         elif c in b"{[":
             depth += 1
+            opened += 1
         elif c in b"}]":
             depth -= 1
-        if not 0 <= depth <= _DEPTH_MAX:
+        if not 0 <= depth <= _DEPTH_MAX or opened > _BRACKETS_MAX:
             return False
     return depth == 0 and not inside
 

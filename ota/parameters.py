@@ -11,6 +11,7 @@ _HEAD = const(48)
 _DONE = const(16)
 _E_FLASH = const(1060)
 _ENOSPC = const(28)
+_UNREADABLE = None, None  # unlike any copy
 
 
 class Parameters:
@@ -22,7 +23,9 @@ class Parameters:
 
     def load(self):
         """The text (bytes), or None. What a cut left half done is brought to its end first."""
-        copies = self._copy(0), self._copy(1)
+        copies = self._readable(0), self._readable(1)
+        if copies[0] == copies[1] == _UNREADABLE:
+            raise OSError(_E_FLASH)
         first, is_done = copies[0]
         keep = 0 if first is not None and (is_done or copies[1][0] is None) else 1
         text = copies[keep][0]
@@ -40,6 +43,13 @@ class Parameters:
         if self.load() != text:  # and with that no copy is in doubt
             self._put(0, text)
             self._put(1, text)
+
+    def _readable(self, which):
+        """As _copy; what a cut left half programmed may not read at all (ECC), and then the other copy counts."""
+        try:
+            return self._copy(which)
+        except OSError:
+            return _UNREADABLE
 
     def _copy(self, which):
         """(text, whether its end was written too) of a sector; (None, False) if it holds none."""

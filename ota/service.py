@@ -185,11 +185,11 @@ class OtaService:
         source = channel.source(self, self._board, self._config, notice, self._buf)
         trust = (self._config.IMAGE_KEYS, self._config.VENDOR_ID, self._config.CLASS_ID)
         self._say("update to %s, %d bytes" % (notice.version, notice.size))
-        self._update = Update(notice, source, self._active, self._inactive, trust, self._buf, self._board.patch_state, self._progress)
-        if self._update.resumes:
+        update = Update(notice, source, self._active, self._inactive, trust, self._buf, self._board.patch_state, self._progress)
+        if update.resumes:
             installed = self._inactive.installed
             self._say("install resumes at %d" % installed if installed else "fetch resumes at %d" % self._inactive.progress)
-        self._steps = self._update.steps()
+        self._steps, self._update = update.steps(), update  # both or none, even if there is no memory for it
         self._report.begin()
 
     def _advance(self):

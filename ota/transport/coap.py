@@ -22,6 +22,7 @@ _REPORTS = const(4)
 _FRESH_MS = const(128000)
 _HALF = const(0x800000)
 _MORE = const(8)
+_SUCCESS = const(2)
 _SERVER_ERRORS = const(160)
 _E_LONG = const(1021)
 
@@ -129,11 +130,11 @@ class Coap:
             self._session.login(self._link)
         elif self._version is not None and self._informed != self._version:
             self._post(_INFORM, b"inform", message.inform(self._version))
+        elif self._version is not None and time.ticks_diff(self._due_ms, now) <= 0:
+            self._ask(now)  # whatever becomes of the reports
         elif self._reports:
             step, desc, _ = self._reports[0]
             self._post(_REPORT, b"progress", message.progress(step, desc))
-        elif self._version is not None and time.ticks_diff(self._due_ms, now) <= 0:
-            self._ask(now)
 
     def _ask(self, now):
         if self._observes:
@@ -152,6 +153,8 @@ class Coap:
 
     def _answered(self, doing):
         code = self._link.message.code
+        if doing == _REPORT and code >= _SERVER_ERRORS and not self._reports[0][2]:
+            self._reports.pop(0)  # the next one tells as much
         if doing == _LOGIN:
             self._logged_in()
         elif self._session.refused(code):
@@ -161,16 +164,20 @@ class Coap:
             self._pause("token refused, %s" % _dotted(code))
         elif code >= _SERVER_ERRORS:
             self._pause("server fails, %s" % _dotted(code))
+        elif doing == _INFORM and code >> 5 != _SUCCESS:
+            self._pause("inform refused, %s" % _dotted(code))
         elif doing == _INFORM:
-            self._backoff_ms = 0
             self._informed = self._version
             self._on_connect()
         elif doing == _REPORT:
+            self._backoff_ms = 0
             self._reported(self._reports.pop(0))
         elif doing == _OBSERVATION and (code != CONTENT or self._link.message.observe < 0):
             self._observes = False  # this server does not push: ask in Linkkit's way, now
             self._due_ms = time.ticks_ms()
         elif code == CONTENT:
+            if not self._reports:  # or a server that takes none of them would be asked without a pause
+                self._backoff_ms = 0
             self._observed()
             self._deliver()
 
@@ -196,6 +203,7 @@ class Coap:
         found = self._link.message
         if found.code != CONTENT or found.observe < 0:
             self._due_ms = time.ticks_ms()  # the observation is over; begin another
+            self._pause("observation ended, %s" % _dotted(found.code))
             return
         ahead = found.observe - self._sequence & 0xFFFFFF
         if not 0 < ahead < _HALF and time.ticks_diff(time.ticks_ms(), self._sequence_ms) < _FRESH_MS:

@@ -18,6 +18,7 @@ _SERVER_ERROR = const(160)  # 5.00
 _TOKEN_OPTION = const(2088)  # as Linkkit documents it
 _TOKEN_OPTION_SDK = const(61)  # as its SDK writes it
 _TOKEN_MAX = const(192)
+_ANSWER_MAX = const(384)
 
 
 class Session:
@@ -47,9 +48,10 @@ class Session:
         import json
 
         self.token = None
-        if link.message.code == CONTENT:
+        payload = link.payload()
+        if link.message.code == CONTENT and len(payload) <= _ANSWER_MAX:
             try:
-                found = json.loads(bytes(link.payload()))
+                found = json.loads(bytes(payload))
             except ValueError:
                 return False
             token = found.get("token") if type(found) is dict else None

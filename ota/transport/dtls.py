@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: MIT
 from micropython import const
 
+_ECONNRESET = const(104)
+_CONN_EOF = const(-0x7280)  # of mbedTLS
+_TIMEOUT = const(-0x6800)
 _E_TLS = const(1044)
 _E_NO_TLS = const(1045)
 
@@ -30,7 +33,10 @@ def wrap(sock, host, ca):
 
 
 def fault(e):
-    """Failures of certificate and handshake are E_TLS; the system's errors stay what they are."""
+    """Failures of certificate and handshake are E_TLS; the system's errors stay what they are, and a peer that went away amid the
+    handshake is one of them."""
+    if not isinstance(e, ValueError) and e.errno in (_CONN_EOF, _TIMEOUT):
+        return OSError(_ECONNRESET)
     if isinstance(e, ValueError) or e.errno < 0:
         return OSError(_E_TLS)
     return e

@@ -132,6 +132,24 @@ def test_observation_that_ends_is_renewed(server):
         assert len(set(server.did("observe"))) == 1, "the same token renews it"
 
 
+def test_observations_that_end_at_once_are_no_storm(server):
+    def upgrade(request):
+        server.posts.append(("observe", request.token))
+        return raw(codes.CONTENT, request, observe=1)
+
+    def answer(request):
+        datagrams = server(request)
+        if datagrams and len(request.opt.uri_path) == 6 and request.opt.uri_path[3] == "upgrade":
+            datagrams.append(raw(codes.SERVICE_UNAVAILABLE, request, CON, next(server.mids)))
+        return datagrams
+
+    server.upgrade = upgrade
+    with Peer(answer) as peer, Channel(peer.port) as board:
+        board.expect_log("observation ended, 5.03")
+        time.sleep(2)
+    assert 2 <= len(server.did("observe")) <= 6
+
+
 def test_messages_that_are_not_ours_are_reset(server):
     with Peer(server) as peer, Channel(peer.port):
         until(lambda: server.observation)
@@ -192,7 +210,7 @@ def test_token_option_is_the_sdks_if_the_documented_one_is_refused(server):
     assert used[:2] == [2088, 2088] and set(used[2:]) == {61}
 
 
-@pytest.mark.parametrize("reply", [b"", b"[1]", b"not json", b'{"token":7}', b'{"token":"%s"}' % (b"x" * 200)], ids=repr)
+@pytest.mark.parametrize("reply", [b"", b"[1]", b"not json", b'{"token":7}', b'{"token":"%s"}' % (b"x" * 200), b'{"token":"t","x":"%s"}' % (b"x" * 400)], ids=repr)
 def test_login_without_token_is_repeated_later(server, reply):
     bad = [reply, reply]
     answer = server.__call__
@@ -218,6 +236,38 @@ def test_last_of_several_progress_reports_counts_and_outcomes_are_kept(server):
         until(lambda: len(server.did("progress")) == 2)
         assert [report["step"] for report in server.did("progress")] == ["-1", "30"]
         assert any(fact["delivered"] for fact in iter(lambda: board.expect("connected"), None))
+
+
+@pytest.mark.parametrize("code", [codes.INTERNAL_SERVER_ERROR, codes.NOT_IMPLEMENTED, codes.SERVICE_UNAVAILABLE], ids=str)
+def test_server_that_takes_no_reports_is_asked_all_the_same(server, code):
+    server.instead["progress"] = [code] * 1000
+    with Peer(server) as peer, Channel(peer.port) as board:
+        board.type("outcome -3 1050 digest differs")
+        board.expect_log(f"{code // 32}.{code % 32:02}")
+        until(lambda: server.did("observe"))
+        time.sleep(3)
+    assert 2 <= 1000 - len(server.instead["progress"]) <= 5, "the pauses grow"
+
+
+def test_progress_that_fails_does_not_stand_in_the_way_of_an_outcome(server):
+    server.instead["progress"] = [codes.SERVICE_UNAVAILABLE]
+    with Peer(server) as peer, Channel(peer.port) as board:
+        until(lambda: server.did("observe"))
+        board.type("progress 5")
+        board.expect_log("server fails, 5.03")
+        board.type("outcome -3 1050 digest differs")
+        until(lambda: server.did("progress"))
+        assert server.did("progress") == [{"step": "-3", "desc": "1050 digest differs"}]
+
+
+def test_inform_that_is_refused_informs_nobody(server):
+    server.instead["inform"] = [codes.NOT_FOUND]
+    with Peer(server) as peer, Channel(peer.port) as board:
+        board.expect_log("inform refused, 4.04")
+        assert not [fact for fact in board.facts.queue if fact.get("informed")]
+        while not board.expect("connected")["informed"]:
+            pass
+        assert len(server.did("inform")) == 1
 
 
 def test_close_sends_what_is_waiting(server):

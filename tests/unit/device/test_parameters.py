@@ -14,9 +14,9 @@ OLD, NEW = b"the old text", b"a new text, longer than the old one"
 
 class Cells(RamFlash):
     """After a cut the bytes of its operation read as before it, as after it, or differently each time: all of them, or the
-    last one that was to change."""
+    last one that was to change; or they do not read at all, as on flash with ECC."""
 
-    kinds = ("nothing", "half", "all", "unstable", "begun", "nearly")
+    kinds = ("nothing", "half", "all", "unstable", "begun", "nearly", "unreadable")
 
     def __init__(self, other=None):
         super().__init__(0)
@@ -29,6 +29,8 @@ class Cells(RamFlash):
         super().flash_read(offset, buf)
         for at in self.unstable:
             if offset <= at < offset + len(buf):
+                if self.unstable[at] is None:
+                    raise OSError(5, "EIO")
                 self.random = self.random * 1103515245 + 12345 & 0x7FFFFFFF
                 buf[at - offset] = self.unstable[at][self.random >> 20 & 1]
 
@@ -52,6 +54,8 @@ class Cells(RamFlash):
         if torn and self.kind in ("unstable", "begun", "nearly"):
             for i in changed if self.kind == "unstable" else changed[-1:]:
                 self.unstable[offset + i] = before[i], after[i]
+        if torn and self.kind == "unreadable":
+            self.unstable.update((offset + i, None) for i in changed)
         self._end(torn)
 
 
