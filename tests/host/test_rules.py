@@ -48,7 +48,7 @@ def test_unanswered_push_is_repeated_a_few_times_only():
     assert (pushes, update.state) == (rules.MAX_SILENT, NOTIFIED)
 
 
-@pytest.mark.parametrize("desc", ["1025", "1007 image signature is wrong", "1010", "1031", "1090"])
+@pytest.mark.parametrize("desc", ["1025", "1007 image signature is wrong", "1010", "1031"])
 def test_final_code_fails_at_once(desc):
     failed = at(NEW, (rules.informed, "1.0.0"), (rules.pushed,), (rules.reported, -1, desc))
     assert (failed.state, failed.desc) == (FAILED, desc)
@@ -57,7 +57,7 @@ def test_final_code_fails_at_once(desc):
 
 @pytest.mark.parametrize(("step", "state"), [(-1, WAITING), (-2, WAITING), (-3, FAILED), (-4, WAITING), (-11, FAILED), (-12, FAILED)])
 def test_failure_without_a_code_is_judged_by_its_step(step, state):
-    assert rules.reported(NEW, step, "ota failed", 0).state == state
+    assert at(NEW, (rules.pushed,), (rules.reported, step, "ota failed")).state == state
 
 
 def test_third_failure_is_the_last():
@@ -69,23 +69,45 @@ def test_third_failure_is_the_last():
 
 
 def test_failed_attempt_is_repeated_later_without_an_inform():
-    failed = rules.reported(NEW, -2, "1043", 0)
-    assert not rules.is_due(failed, rules.RETRY_S - 1)
-    assert rules.is_due(failed, rules.RETRY_S)
+    failed = at(NEW, (rules.pushed,), (rules.reported, -2, "1043"))
+    assert not rules.is_due(failed, rules.RETRY_S)
+    assert rules.is_due(failed, rules.RETRY_S + 1)
 
 
 @pytest.mark.parametrize("desc", ["1029", "1030"])
 def test_device_that_is_not_ready_is_told_later_and_nothing_has_failed(desc):
     later = at(NEW, (rules.pushed,), (rules.reported, -1, desc))
-    assert (later.state, later.failures) == (NOTIFIED, 0)
+    assert (later.state, later.failures) == (WAITING, 0)
     assert not rules.is_due(later, rules.LATER_S)
     assert rules.is_due(later, rules.LATER_S + 1)
 
 
-def test_busy_in_mid_update_changes_nothing():
-    running = rules.reported(NEW, 40, "", 0)
-    busy = at(running, (rules.informed, "1.0.0"), (rules.pushed,), (rules.reported, -1, "1029"))
-    assert (busy.state, busy.step, busy.due) == (RUNNING, 40, None)
+def test_device_that_is_never_ready_is_told_for_ever_but_not_often():
+    update, pushes = NEW, 0
+    for now in range(10_000):
+        if rules.is_due(update, now):
+            update, pushes = rules.reported(rules.pushed(update, now), -1, "1030", now), pushes + 1
+    assert update.due is not None and 50 < pushes < 150
+    assert rules.informed(update, "1.0.0", 10_000).state == WAITING
+
+
+@pytest.mark.parametrize("early", [0, 1])
+def test_update_that_was_under_way_before_is_not_taken_for_this_one(early):
+    """Published while the device fetched another: that one's progress may come before the device says that it is busy, or after."""
+    reports = [(rules.reported, 40, ""), (rules.reported, -1, "1029"), (rules.reported, 60, "")]
+    busy = at(NEW, (rules.pushed,), *reports[1 - early :])
+    assert (busy.state, busy.step) == (WAITING, 0)
+    free = rules.reported(busy, -3, "1006", 4)
+    assert free.state == WAITING and rules.is_due(free, 4)
+    done = at(free, (rules.pushed,), (rules.reported, 50, ""), (rules.informed, "1.1.0"))
+    assert done.state == UPDATED
+
+
+@pytest.mark.parametrize("desc", ["1090", "1091"])
+def test_rollback_of_the_update_before_is_not_this_ones(desc):
+    told = at(NEW, (rules.informed, "1.0.0"), (rules.pushed,), (rules.reported, -1, desc))
+    assert told.state == NOTIFIED
+    assert at(told, (rules.reported, 100, ""), (rules.reported, -1, desc)).state == FAILED
 
 
 def test_restarts_without_progress_come_to_an_end():
@@ -113,13 +135,13 @@ def test_device_that_falls_back_after_it_was_updated_has_failed():
 
 def test_reason_of_a_rollback_replaces_later_refusals():
     for order in itertools.permutations(["1090", "1031"]):
-        update = rules.reported(NEW, 100, "", 0)
+        update = at(NEW, (rules.pushed,), (rules.reported, 100, ""))
         for desc in order:
             update = rules.reported(update, -1, desc, 1)
         assert (update.state, update.desc) == (FAILED, "1090")
 
 
 def test_reports_after_the_end_change_nothing_else():
-    for end in (rules.informed(NEW, "1.1.0", 0), rules.reported(NEW, -3, "1007", 0)):
+    for end in (rules.informed(NEW, "1.1.0", 0), at(NEW, (rules.pushed,), (rules.reported, -3, "1007"))):
         for step, desc in ((50, ""), (100, ""), (-2, "1043"), (-1, "1029")):
             assert rules.reported(end, step, desc, 1) == end

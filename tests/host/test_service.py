@@ -188,5 +188,6 @@ def test_no_refusal_is_final_to_a_server_that_lies_itself(store, forgiving, desc
 def test_image_that_did_not_work_stays_a_failure_even_there(store, forgiving):
     publish(store, "1.1.0")
     inform(forgiving, "1.0.0")
+    progress(forgiving, 100)
     progress(forgiving, -1, "1090 not confirmed in its trials")
     assert store.latest(PK, DN).state == "failed" and forgiving.poll(NOW + 100)[0] == []

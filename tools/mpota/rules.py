@@ -17,7 +17,7 @@ MAX_FAILURES = 3
 MAX_SILENT = 3  # pushes without any answer, after one inform
 MAX_RESTARTS = 20  # informs without progress in between
 ANSWER_S = 5
-LATER_S = 10
+LATER_S = 10  # the first time; longer each time
 RETRY_S = 30
 
 
@@ -68,8 +68,8 @@ def reported(update, step, desc, now):
     """The device reports progress, or a failure."""
     if step < 0:
         return _failure(update, step, desc, now)
-    if update.state not in OPEN:
-        return update
+    if update.state not in (NOTIFIED, RUNNING):
+        return update  # WAITING: it has not been told of this one, and means another
     restarts = update.restarts if step <= update.best else 0
     return replace(
         update, state=RUNNING, step=step, desc=desc, best=max(step, update.best), silent=0, restarts=restarts, due=None
@@ -78,12 +78,15 @@ def reported(update, step, desc, now):
 
 def _failure(update, step, desc, now):
     code = codes.find(desc)
-    if code in codes.WENT_BACK and update.state in (*OPEN, UPDATED, FAILED):
-        return _failed(update, step, desc)
+    if code in codes.WENT_BACK:
+        # It is told after the inform that has this update told: before its own commit, it is the last one's.
+        return _failed(update, step, desc) if update.step == 100 or update.state in (UPDATED, FAILED) else update
     if update.state not in OPEN:
         return update
     if code in codes.LATER:
         return _not_ready(update, desc, now)
+    if update.state == WAITING:
+        return replace(update, due=now)  # the one before has failed: the device is free
     failures = update.failures + 1
     if update.sent_patch and (codes.is_final(step, desc) or failures >= MAX_FAILURES):
         return replace(update, state=WAITING, step=step, desc=desc, patches=False, sent_patch=False, failures=0, silent=0, due=now)
@@ -93,10 +96,9 @@ def _failure(update, step, desc, now):
 
 
 def _not_ready(update, desc, now):
-    if update.state == RUNNING:  # told again in mid-update
-        return replace(update, silent=0, due=None)
-    due = now + LATER_S if update.restarts < MAX_RESTARTS else None
-    return replace(update, desc=desc, restarts=update.restarts + 1, silent=0, due=due)
+    """The device has another update under way, or on trial: what it reports until it is told again is of that."""
+    restarts = update.restarts + (update.restarts < MAX_RESTARTS // 2)
+    return replace(update, state=WAITING, step=0, desc=desc, restarts=restarts, silent=0, due=now + LATER_S * restarts)
 
 
 def _failed(update, step, desc):
