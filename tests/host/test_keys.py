@@ -107,3 +107,17 @@ def test_unusable_key_files_are_named(shelf, tmp_path):
         with pytest.raises(ToolError, match=reason) as caught:
             keys.load(tmp_path / name)
         assert caught.value.path == str(tmp_path / name)
+
+
+def test_key_is_not_written_over(tmp_path, build):
+    path = tmp_path / "image.pem"
+    keys.create(path, 2048)
+    before = path.read_bytes()
+    (tmp_path / "payload").write_bytes(b"program " * 10)
+    commands = [("key", "show", path, "--der", path), ("image", "sign", build("1.0.0"), path, "--key", path),
+                ("image", "build", tmp_path / "payload", path, "--board", "esp8266", "--product", "a1B2c3D4e5F", "--version", "1.0.0",
+                 "--counter", "1", "--key", path)]  # fmt: skip
+    for command in commands:
+        done = mpota(*command)
+        assert done.returncode == 1 and done.stderr == f"mpota: {path}: would be written over, and it is read\n", done
+        assert path.read_bytes() == before

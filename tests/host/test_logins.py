@@ -45,7 +45,8 @@ def test_signature_of_the_dossier_is_accepted(tokens):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"[" * 1000, login("wrong"), login(sign=None), login(sign=5), login(deviceName="x"),
-                                  login(dn="nobody"), login(sign=""), login(clientId="y"), b"\xff"], ids=range(12))  # fmt: skip
+                                  login(dn="nobody"), login(sign=""), login(clientId="y"), b"\xff", login(sign="\ud800"),
+                                  login(deviceName="\ud800")], ids=range(14))  # fmt: skip
 def test_wrong_login_is_refused(tokens, body):
     assert tokens.login(body, "a:1") is None
 

@@ -371,9 +371,11 @@ def test_image_in_place_of_a_patch_has_all_its_attempts(service, store):
     told(service, "inform", version="1.0.0")
     for _ in range(rules.MAX_FAILURES - 1):
         told(service, "progress", step=-2, desc="1043")
+        service.poll(NOW + rules.RETRY_S)
     assert told(service, "progress", step=-2, desc="1043") == [False]
     for _ in range(rules.MAX_FAILURES - 1):
         told(service, "progress", step=-2, desc="1043")
         assert store.latest(PK, DN).state in rules.OPEN
+        service.poll(NOW + rules.RETRY_S)
     told(service, "progress", step=-2, desc="1043")
     assert store.latest(PK, DN).state == rules.FAILED

@@ -129,7 +129,7 @@ def test_restarts_with_progress_go_on():
 def test_device_that_falls_back_after_it_was_updated_has_failed():
     done = rules.informed(NEW, "1.1.0", 0)
     back = rules.informed(done, "1.0.0", 1)
-    assert (back.state, back.desc, back.due) == (FAILED, "went back to 1.0.0", None)
+    assert (back.state, back.desc, back.due) == (FAILED, "runs 1.0.0", None)
     assert rules.reported(back, -1, "1090", 2).desc == "1090"
 
 

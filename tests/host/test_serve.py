@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from mpota import image
+from mpota import image, messages
 
 from .helpers import DN, PK, SECRET, FakeDevice, mpota, mpota_json, mpota_process, serving, until
 
@@ -160,6 +160,79 @@ def test_device_neither_hears_nor_speaks_for_another(shelf, build, state, device
         assert other.inbox.empty()
         other.close()
     assert [row["version"] for row in status(state)] == ["1.0.0", None]
+
+
+def test_device_takes_nobodys_place_by_its_client_id(state, device):
+    mpota("device", "add", PK, "dev02", "--secret", "s2", "--state", state)
+    with serving(state) as (_, server):
+        assert device.connect(server)
+        device.inform("1.0.0")
+        until(lambda: status(state)[0]["version"] == "1.0.0")
+        for name in ("mpota-service", device.client._client_id.decode()):
+            other = FakeDevice(dn="dev02", secret="s2")
+            other.client._client_id = name.encode()
+            assert other.connect(server)
+            device.inform(version := f"1.{len(name)}.0")
+            until(lambda version=version: status(state)[0]["version"] == version)
+            assert device.client.is_connected()
+            other.close()
+
+
+def test_message_that_no_device_sends_is_not_passed_on(state, device):
+    with serving(state) as (process, server):
+        assert device.connect(server)
+        device.client.publish(messages.topic("inform", PK, DN), b'{"params":{"version":"6.6.6"}}' + b" " * 10000, 1)
+        again = FakeDevice()  # the broker may have ended the other connection
+        assert again.connect(server)
+        again.inform("1.0.0")
+        assert "runs 1.0.0" in json.loads(process.stdout.readline())["text"]
+        again.close()
+
+
+def test_secrets_are_the_owners_alone(tmp_path):
+    state = tmp_path / "made before"
+    state.mkdir(mode=0o755)
+    assert mpota("device", "add", PK, DN, "--state", state).returncode == 0
+    assert (state / "mpota.db").stat().st_mode & 0o777 == 0o600
+    (state / "mpota.db").chmod(0o644)  # as earlier versions made it
+    assert mpota("status", "--state", state).returncode == 0
+    assert (state / "mpota.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_version_of_any_letters_is_told_wherever_output_goes(state, device):
+    command = [sys.executable, "-m", "mpota", "serve", "--state", str(state)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONIOENCODING": "latin-1"}) as process:
+        process.stdout.readline()
+        assert device.connect(json.loads((state / "server.json").read_text()))
+        device.inform("\u03a9")
+        assert rb"runs \u03a9" in process.stdout.readline()
+        process.terminate()
+
+
+@pytest.fixture
+def few_files():
+    """The usual limit, which what is started inherits."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_server_takes_more_peers_than_a_process_usually_has_files(few_files, state):
+    with serving(state) as (process, server):
+
+        def one_more():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+                peer.sendto(b"x", (server["host"], server["coap_port"]))
+            return len(os.listdir(f"/proc/{process.pid}/fd")) > 1024
+
+        deadline = time.monotonic() + 30
+        while not one_more():
+            assert time.monotonic() < deadline
+        with socket.create_connection((server["host"], server["http_port"])) as http:
+            http.settimeout(5)
+            http.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert http.recv(100).startswith(b"HTTP/1.1 404")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

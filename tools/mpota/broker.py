@@ -14,6 +14,7 @@ from mpota import child, linkkit, ports, storage
 from mpota.errors import ToolError, os_error
 
 SERVICE_USER = "mpota-service"
+MESSAGE_MAX = 8192  # bytes; what devices and service tell each other has a quarter of it
 START_S = 10
 STOP_S = 5
 _ATTEMPTS = 5  # a free port may be taken by somebody else before mosquitto binds it
@@ -110,8 +111,11 @@ log_type error
 log_type warning
 log_type notice
 set_tcp_nodelay true
+message_size_limit {MESSAGE_MAX}
 listener {self.port} {self.bind}
+use_username_as_clientid true
 listener {self.tls_port} {self.bind}
+use_username_as_clientid true
 certfile {self._certificates.server.absolute()}
 keyfile {self._certificates.server_key.absolute()}
 tls_version tlsv1.2

@@ -31,7 +31,11 @@ class Config:
 def load(path, boards, board=None):
     """The options in the file `path`, defaults for those it does not set or if there is none. boards: the folder of the
     boards. board: instead of the file's."""
-    kconf = kconfiglib.Kconfig(str(Path(boards) / "Kconfig"), warn_to_stderr=False)
+    kconfig = Path(boards) / "Kconfig"
+    try:
+        kconf = kconfiglib.Kconfig(str(kconfig), warn_to_stderr=False)
+    except kconfiglib.KconfigError as error:
+        raise ToolError(kconfig, " ".join(str(error).split())) from error
     kconf.warn_assign_undef = True
     try:
         if Path(path).exists():

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -36,10 +37,13 @@ def application(folder, register=None, chaos=None):
 
     async def registered(request):
         body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > FORM_MAX:
-                return Response(status_code=413)
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > FORM_MAX:
+                    return Response(status_code=413)
+        except ClientDisconnect:
+            return Response(status_code=400)
         fields = dict(parse_qsl(body.decode(errors="replace")))
         return JSONResponse(await run_in_threadpool(register, fields))
 

@@ -24,7 +24,15 @@ def _texts(body, names):
     except (ValueError, RecursionError):
         return None
     values = [found.get(name) for name in names] if isinstance(found, dict) else [None]
-    return values if all(isinstance(value, str) for value in values) else None
+    return values if all(isinstance(value, str) and _is_text(value) for value in values) else None
+
+
+def _is_text(value):
+    """False for half a surrogate pair, which JSON can spell."""
+    try:
+        return value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 class Tokens:

@@ -80,7 +80,10 @@ class RomLoader:
         body = packet[8:]
         if len(body) != size:
             return b""
-        value, status = self._run(command, body, checksum)
+        try:
+            value, status = self._run(command, body, checksum)
+        except struct.error:  # too short for its command
+            value, status = 0, _FAILED
         reply = slip_encode(struct.pack("<BBHI", 1, command, len(status), value) + status)
         return reply * 8 if command == _SYNC else reply
 

@@ -56,7 +56,7 @@ def informed(update, version, now):
             return update
         return replace(update, state=UPDATED, step=100, desc="", due=None)
     if update.state == UPDATED:
-        return _failed(update, update.step, f"went back to {version}")
+        return _failed(update, update.step, f"runs {version}")
     if update.state not in OPEN:
         return update
     if update.restarts >= MAX_RESTARTS:

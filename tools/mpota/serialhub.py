@@ -8,6 +8,7 @@ import contextlib
 import os
 import selectors
 import socket
+import struct
 import threading
 import time
 import tty
@@ -196,7 +197,10 @@ class SerialHub:
 
     def _from_managed(self, connection: socket.socket) -> None:
         manager = self._managed[connection]
-        self._to_board(b"".join(manager.filter(self._receive(connection))))
+        try:
+            self._to_board(b"".join(manager.filter(self._receive(connection))))
+        except struct.error:  # a request that is none
+            self._drop(connection)
 
     def _from_pty(self) -> None:
         with contextlib.suppress(OSError):

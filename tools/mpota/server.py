@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import queue
+import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,18 @@ from mpota.running import Address
 from mpota.service import Event, Service
 from mpota.store import Store
 
+OPEN_FILES = 65536  # a socket for each peer over UDP, and for each connection
 POLL_S = 0.1
 FAULT_S = 600
 CONNECT_S = 10
+
+
+def _allow_open_files():
+    """The usual limit of 1024 is one device a socket away from a server that can open nothing any more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Server:
 
     def run(self, wanted, on_ready):
         """Serves until stop(); calls on_ready(Address) when devices can connect."""
+        _allow_open_files()
         with contextlib.ExitStack() as stack:
             self._store = Store(self.folder, create=True)
             stack.callback(self._store.close)

@@ -74,6 +74,19 @@ def write_new(path, data, mode=0o666):
         raise os_error(path, error) from error
 
 
+def make_private(path):
+    """The file is there and its owner's alone."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(handle).st_mode & 0o077:
+                os.fchmod(handle, 0o600)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise os_error(path, error) from error
+
+
 def check_out(path, inputs):
     """What would stop `write` can be told before the work: the folder is missing, or `path` is one of the files that are read."""
     try:

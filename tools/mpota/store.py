@@ -78,6 +78,7 @@ class Store:
             storage.make_folder(self.folder, 0o700)
         elif not self.path.is_file():
             raise ToolError(folder, "no state here yet: `mpota device add` makes it")
+        storage.make_private(self.path)
         with self._errors():
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
             self._db.row_factory = sqlite3.Row

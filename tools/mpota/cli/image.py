@@ -45,6 +45,7 @@ def build(payload_path, out, config_path, board_name, product, version, counter,
     if not (board_name and product and key_path):
         options = config.load(config_path, boards or board.default_folder(), board_name)
         board_name, product, key_path = options.board, product or options.product, key_path or options.image_key
+    storage.check_out(out, (payload_path, key_path))
     linkkit.check_names(product)
     facts = board.load(board_name, boards)
     vendor = vendor or facts.vendor
@@ -67,6 +68,7 @@ def build(payload_path, out, config_path, board_name, product, version, counter,
 @click.option("--key", "key_path", type=PATH, required=True, help="Private key that signs.")
 def sign(file, out, key_path):
     """Signs the image FILE by another key, as OUT. Version and counter stay."""
+    storage.check_out(out, (key_path,))
     data = signing.sign(storage.read(file), keys.load_private(key_path), file)
     storage.write(out, data)
     print_written(out, f"{len(data)} bytes")

@@ -30,6 +30,7 @@ def show(path, der, emit, as_json):
     """Shows size and hash of the private or public key in PATH."""
     found = keys.load(path)
     if der:
+        storage.check_out(der, (path,))
         storage.write(der, keys.public_der(found))
     facts = {"bits": found.key_size(), "key_hash": keys.key_hash(found).hex()}
     if emit:

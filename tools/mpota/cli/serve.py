@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 
 import errno
+import io
 import json
 import signal
+import sys
 from dataclasses import asdict
 
 import click
@@ -33,6 +35,9 @@ def serve(bind, host, mqtt_port, mqtts_port, http_port, https_port, coap_port, c
     """
     if bind == "0.0.0.0" and not host:
         raise click.UsageError("--bind 0.0.0.0 needs --host")
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what devices say of themselves may be any text
 
     def on_event(event):
         try:
