@@ -181,7 +181,7 @@ def test_device_takes_nobodys_place_by_its_client_id(state, device):
 def test_message_that_no_device_sends_is_not_passed_on(state, device):
     with serving(state) as (process, server):
         assert device.connect(server)
-        device.client.publish(messages.topic("inform", PK, DN), b'{"params":{"version":"6.6.6"}}' + b" " * 10000, 1)
+        device.client.publish(messages.topic("inform", PK, DN), b'{"params":{"version":"6.6.6"}}' + b" " * 200_000, 1)
         again = FakeDevice()  # the broker may have ended the other connection
         assert again.connect(server)
         again.inform("1.0.0")

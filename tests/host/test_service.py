@@ -168,6 +168,21 @@ def test_product_has_one_secret(store):
     assert (store.product_secret("q"), store.device("q", "dev").secret) == ("ps", "ds")
 
 
+def test_device_that_listens_again_is_told_what_it_was_told_in_vain(store, service):
+    publish(store, "1.1.0")
+    topic = messages.topic("upgrade", PK, DN)
+    assert service.receive(topic, None, NOW) == ([], [])
+    inform(service, "1.0.0")
+    assert service.receive(topic, None, NOW) == ([], []), "it is told again by itself"
+    for second in range(1, 60):
+        service.poll(NOW + second)
+    assert service.poll(NOW + 1000)[0] == []
+    (again,) = service.receive(topic, None, NOW + 1000)[0]
+    assert again.topic == topic and versions([again]) == ["1.1.0"]
+    progress(service, 5, now=NOW + 1001)
+    assert service.receive(topic, None, NOW + 2000) == ([], [])
+
+
 @pytest.fixture
 def forgiving(store):
     """As in a server that lies itself (`mpota serve --chaos`)."""

@@ -14,7 +14,7 @@ from mpota import child, linkkit, ports, storage
 from mpota.errors import ToolError, os_error
 
 SERVICE_USER = "mpota-service"
-MESSAGE_MAX = 8192  # bytes; what devices and service tell each other has a quarter of it
+MESSAGE_MAX = 1 << 17  # bytes; what devices and service tell each other has 2 KiB, and boards are tested with more
 START_S = 10
 STOP_S = 5
 _ATTEMPTS = 5  # a free port may be taken by somebody else before mosquitto binds it

@@ -40,7 +40,8 @@ def block(data, option):
 
 
 class Site:
-    """What lies where. `tokens` are the logins; `ask(topic, payload)` gives, in time, the service's answer; `artifact_of(pk, dn)`
+    """What lies where. `tokens` are the logins; `ask(topic, payload)` gives, in time, the service's answer, to payload None what a device
+    that asks for that topic is to be told; `artifact_of(pk, dn)`
     the file that a device is to fetch; `fault` is what becomes of a block."""
 
     def __init__(self, folder, tokens, ask, artifact_of, fault):
@@ -111,11 +112,11 @@ class Site:
         """What the device has to be told now, and whatever comes as long as it observes."""
         observes = request.opt.observe == 0
         if not observes:
-            pipe.add_response(self._notice(self._take(device)), is_last=True)
+            pipe.add_response(self._notice(await self._take(device)), is_last=True)
             return
         queue = self.watchers[device] = asyncio.Queue()
         try:
-            payload = self._take(device)
+            payload = await self._take(device)
             while True:
                 notice = self._notice(payload)
                 notice.opt.observe = next(self._numbers) & 0xFFFFFF
@@ -125,9 +126,11 @@ class Site:
             if self.watchers.get(device) is queue:
                 del self.watchers[device]
 
-    def _take(self, device):
+    async def _take(self, device):
         payload, at = self._kept.pop(device, (b"", 0))
-        return payload if time.monotonic() - at < KEPT_S else b""
+        if payload and time.monotonic() - at < KEPT_S:
+            return payload
+        return await self._ask(messages.topic("upgrade", *device), None)
 
     def _notice(self, payload):
         return aiocoap.Message(code=codes.CONTENT, payload=payload, content_format=JSON)

@@ -113,6 +113,11 @@ def pushed(update, now, patch=False):
     return replace(update, state=state, silent=silent, due=due, sent_patch=patch)
 
 
+def listening(update, now):
+    """The device listens (again): what it was told in vain is told once more."""
+    return replace(update, silent=0, due=now) if update.state == NOTIFIED and update.due is None else update
+
+
 def is_due(update, now):
     """True if the device is to be told now."""
     return update.state in OPEN and update.due is not None and update.due <= now

@@ -37,6 +37,8 @@ class Service:
 
     def receive(self, topic, payload, now):
         """Takes a device's message; returns lists of Outgoing and of Event."""
+        if payload is None:
+            return self._listening(topic, now)
         try:
             message = messages.read(topic, payload)
         except messages.BadMessage as error:
@@ -73,6 +75,12 @@ class Service:
             outgoing, said = self._push(after, now, reply)
             return outgoing, events + said
         return ([Outgoing(reply[0], messages.nothing(reply[1]))] if reply else []), events
+
+    def _listening(self, topic, now):
+        """Over UDP nobody tells when a device was away."""
+        update = self._store.latest(*topic.split("/")[4:])
+        after = update and rules.listening(update, now)
+        return self._push(after, now) if after != update else ([], [])
 
     def _progress(self, message, now):
         name = f"{message.pk}/{message.dn}"
