@@ -7,7 +7,7 @@
 // What lies at the start of the caller's state: where its input buffer stands.
 struct call {
     uint32_t at, left; // in the input buffer
-    uint32_t ended;
+    uint32_t ended, unused; // which leaves the decoder as aligned as the buffer
     uint32_t decoder[];
 };
 

@@ -91,6 +91,7 @@ class Link:
         self._sock = sock
         self._state = _IDLE
         self._mid = random.getrandbits(16)
+        self._agreed = False
         self._observed = None
         self._seen = []
 
@@ -162,16 +163,22 @@ class Link:
         try:
             done = self._stream.write(message)
         except (OSError, ValueError) as e:
-            raise self._dtls.fault(e) if self._dtls else e
+            raise self._fault(e)
         if done:
+            self._agreed = True  # the handshake is over: what comes now may be a lost session, and no refusal
             Link.sent += 1
         return done
+
+    def _fault(self, e):
+        if not self._dtls:
+            return e
+        return OSError(_ECONNRESET) if self._agreed else self._dtls.fault(e)
 
     def _receive(self):
         try:
             n = native.datagram(self._stream, self.view)
         except (OSError, ValueError) as e:
-            raise self._dtls.fault(e) if self._dtls else e
+            raise self._fault(e)
         if n == 0 and self._dtls:
             raise OSError(_ECONNRESET)  # the peer has ended the session
         if n:

@@ -3,6 +3,7 @@ network between them and the board."""
 # SPDX-License-Identifier: MIT
 
 import asyncio
+import concurrent.futures
 import contextlib
 import hashlib
 import json
@@ -208,7 +209,9 @@ def ours(tmp_path, certificates):
     store.close()
     served_folder(tmp_path).mkdir()
     (served_folder(tmp_path) / f"{digest(DATA)}.bin").write_bytes(DATA)
-    server = CoapServer(tmp_path, "127.0.0.1", None, certificates)
+    nothing_new = concurrent.futures.Future()
+    nothing_new.set_result(b"")
+    server = CoapServer(tmp_path, "127.0.0.1", lambda topic, payload: nothing_new, certificates)
     server.start()
     yield server
     server.stop()

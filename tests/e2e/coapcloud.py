@@ -60,9 +60,11 @@ class CoapCloud:
 
     def _told(self, topic, payload):
         _, _, _, kind, device = topic.split("/", 4)
-        params = json.loads(payload)["params"]
+        params = payload and json.loads(payload)["params"]  # None: it asks what there is for it
         with self._changed:
-            if kind == "progress":
+            if not params:
+                pass
+            elif kind == "progress":
                 self._reports.setdefault(device, []).append((int(params["step"]), params["desc"]))
             else:
                 self._informs.setdefault(device, []).append(params["version"])

@@ -28,7 +28,7 @@ class Span(c.Structure):
 class Call(c.Structure):
     """What stands before the decoder in the caller's state."""
 
-    _fields_ = [("at", c.c_uint32), ("left", c.c_uint32), ("ended", c.c_uint32)]
+    _fields_ = [("at", c.c_uint32), ("left", c.c_uint32), ("ended", c.c_uint32), ("unused", c.c_uint32)]
 
 
 @functools.cache
