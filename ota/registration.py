@@ -66,6 +66,8 @@ class Registration:
         """Sends the form; returns the reply's bytes."""
         import urequests
 
+        from ota.transport import net
+
         chance = _random_text()
         text = "deviceName%sproductKey%srandom%s" % (self._dn, self._pk, chance)
         form = "productKey=%s&deviceName=%s&random=%s&sign=%s&signMethod=hmacsha256" % (
@@ -74,7 +76,7 @@ class Registration:
         try:
             url = "https://%s:%d/auth/register/device" % self._server
             self._length = _REPLY_MAX
-            response = urequests.request("POST", url, data=form, headers=headers, parse_headers=self._header)
+            response = net.request(urequests.request, "POST", url, data=form, headers=headers, parse_headers=self._header)
         except (ValueError, IndexError, TypeError, NotImplementedError, ImportError):
             raise OSError(_E_REGISTER)
         try:

@@ -30,6 +30,8 @@ class Source:
         the caller starts again from 0."""
         import urequests
 
+        from ota.transport import net
+
         headers = {"Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = "bytes=%d-" % offset
@@ -38,7 +40,7 @@ class Source:
         self._headers = {}
         self._ahead = 0
         try:
-            self._response = urequests.get(self._url, headers=headers, parse_headers=self._header)
+            self._response = net.request(urequests.get, self._url, headers=headers, parse_headers=self._header)
         except (ValueError, IndexError, TypeError, NotImplementedError, ImportError):
             # not HTTP, a chunked body, too many redirects, or a redirect to another scheme, also to https where there is no TLS
             raise OSError(_E_STATUS)

@@ -25,6 +25,7 @@ class Socket:
     so does an operation that reads lines or messages. feed(): restarts the watchdog; called before each wait."""
 
     secure = False
+    plain = None  # below an encrypted one
 
     def __init__(self, raw, timeout_ms, feed):
         self.raw = raw
@@ -146,6 +147,7 @@ class _SocketModule:
         self._timeout_ms = timeout_ms
         self._feed = feed
         self.SOCK_STREAM = socket.SOCK_STREAM
+        self.made = None  # a list: what is made goes there, too
 
     def getaddrinfo(self, host, port, *hints):
         self._feed()
@@ -156,7 +158,32 @@ class _SocketModule:
             raise OSError(_EHOSTUNREACH)
 
     def socket(self, *args):
-        return Socket(self._socket.socket(*args), self._timeout_ms, self._feed)
+        made = Socket(self._socket.socket(*args), self._timeout_ms, self._feed)
+        if self.made is not None:
+            self.made.append(made)
+        return made
+
+
+def request(function, *args, **options):
+    """Calls a function of urequests, which leaves its sockets open where it follows a redirect or does not like the answer: all but
+    the response's are closed. A computer's sockets would stay open for ever."""
+    sockets = sys.modules.get("usocket")
+    if not isinstance(sockets, _SocketModule):
+        return function(*args, **options)  # those are not ours to close
+    made = sockets.made = []
+    kept = None
+    try:
+        response = function(*args, **options)
+        kept = response.raw
+        return response
+    finally:
+        sockets.made = None
+        for one in made:
+            if kept is None or one.raw not in (kept.raw, kept.plain):
+                try:
+                    one.close()
+                except OSError:
+                    pass  # it is closed already
 
 
 def install(ca, timeout_ms, feed):

@@ -45,7 +45,7 @@ class _TlsSocket(net.Socket):
 
     def __init__(self, wrapped, plain, timeout_ms, feed):
         super().__init__(wrapped, _HANDSHAKE_MS, feed)
-        self._plain = plain
+        self.plain = plain
         self._agreed_timeout_ms = timeout_ms
         self._agreed = False
 
@@ -59,4 +59,4 @@ class _TlsSocket(net.Socket):
 
     def close(self):
         self.raw.close()
-        self._plain.close()
+        self.plain.close()

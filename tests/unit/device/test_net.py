@@ -387,3 +387,37 @@ def test_port_beyond_all_numbers_is_a_host_that_cannot_be_reached():
         assert e.errno == 113
     else:
         raise AssertionError
+
+
+def test_of_a_requests_sockets_only_its_responses_stays_open():
+    kept = sys.modules.get("usocket")
+    module = sys.modules["usocket"] = net._SocketModule(1000, no_feed)
+    module._socket = type("", (), {"socket": staticmethod(lambda: Wire(b""))})
+    made = []
+
+    class Response:
+        def __init__(self, raw):
+            self.raw = raw
+
+    def redirected():
+        made.extend(module.socket() for _ in range(3))
+        return Response(made[-1])
+
+    def refused():
+        made.append(module.socket())
+        raise ValueError
+
+    try:
+        channel = module.socket()
+        assert net.request(redirected).raw is made[-1]
+        assert [sock.raw.closed for sock in made] == [1, 1, 0]
+        try:
+            net.request(refused)
+            assert False, "not raised"
+        except ValueError:
+            assert made[-1].raw.closed == 1
+        assert channel.raw.closed == 0
+    finally:
+        del sys.modules["usocket"]
+        if kept:
+            sys.modules["usocket"] = kept
