@@ -1,6 +1,7 @@
 """The tools people use, for real: mpota emulate, esptool, mpremote, ampy."""
 
 import contextlib
+import functools
 import os
 import resource
 import signal
@@ -165,11 +166,15 @@ def test_ampy_puts_runs_and_gets(board, tmp_path):
     assert "/a.py" in tool("ampy", "--port", board.pty, "ls")
 
 
-@pytest.mark.parametrize("name, size, told, end", [("esp8266", 0x400000, "4MB", signal.SIGINT), ("esp8266-2m", 0x200000, "2MB", signal.SIGTERM)])
+@pytest.mark.parametrize("name, size, told, end", [("esp8266", 0x400000, "4MB", signal.SIGINT), ("esp8266-2m", 0x200000, "2MB", signal.SIGTERM),
+                                                        ("esp8266", 0x400000, "4MB", signal.SIGHUP)])  # fmt: skip
 def test_mpota_emulate_runs_several_boards_of_the_size_named_and_prints_their_addresses(tmp_path, name, size, told, end):
     files = [tmp_path / "a.bin", tmp_path / "b.bin"]
     words = [VENV / "mpota", "emulate", name, *files, "--rom", BUILD / "rom" / "rom.elf"]
-    with subprocess.Popen([*map(str, words)], cwd=REPO, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+    (tmp_path / "t").mkdir()
+    env = os.environ | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path / "t")}
+    heeding = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    with subprocess.Popen([*map(str, words)], cwd=REPO, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=heeding) as process:
         try:
             said = [process.stdout.readline().split()[1] for _ in range(8)]
             assert said[0::4] == [str(path) for path in files] and len(set(said)) == 8
@@ -179,4 +184,4 @@ def test_mpota_emulate_runs_several_boards_of_the_size_named_and_prints_their_ad
             assert told in tool("esptool", "--port", rfc2217, "--no-stub", "flash-id")
         finally:
             process.send_signal(end)
-    assert process.returncode == 0
+    assert process.returncode == 0 and not list((tmp_path / "t").iterdir())

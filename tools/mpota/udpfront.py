@@ -186,8 +186,13 @@ class Front(asyncio.DatagramProtocol):
         return channel
 
     def _from_peer(self, data, addr):
-        if not self._transport.is_closing():
-            self._channel(addr).receive(data)
+        if self._transport.is_closing():
+            return
+        try:
+            channel = self._channel(addr)
+        except OSError:
+            return  # no socket is left: the datagram is lost
+        channel.receive(data)
 
     def _to_peer(self, data, addr):
         if not self._transport.is_closing():

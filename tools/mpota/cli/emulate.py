@@ -34,6 +34,10 @@ def emulate(name, flash, rom, ap, ap_password, folder):
     if not Path(rom).exists():
         raise ToolError(rom, f"no mask ROM; make otaapp@{board.name} builds it")
     emulate_.check_rom(Path(rom))
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup asks
+            signal.signal(number, lambda *_: ended.set())
     with contextlib.ExitStack() as stack:
         running = {}
         for i, path in enumerate(map(Path, flash)):
@@ -44,9 +48,6 @@ def emulate(name, flash, rom, ap, ap_password, folder):
             with _faults_of(path):
                 machine = running[path] = stack.enter_context(emulate_.Emulator(settings))
             print_facts({"flash": path, "socket": machine.url, "rfc2217": machine.rfc2217_url, "pty": machine.pty})
-        ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
         while not ended.wait(LOOK_S):
             for path, machine in running.items():
                 with _faults_of(path):
