@@ -75,11 +75,12 @@ def write_new(path, data, mode=0o666):
 
 
 def make_private(path):
-    """The file is there and its owner's alone."""
+    """The file is there and, if it is ours, ours alone."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if os.fstat(handle).st_mode & 0o077:
+            found = os.fstat(handle)
+            if found.st_mode & 0o077 and found.st_uid == os.geteuid():
                 os.fchmod(handle, 0o600)
         finally:
             os.close(handle)
