@@ -13,7 +13,7 @@ from ota import native
 
 _INPUT = const(128)
 _WINDOW = const(112)
-_E_FIRST = const(1001)  # lower ones are the driver's
+_E_FIRST_REFUSAL = const(1000)  # lower ones are the driver's
 _E_FLASH = const(1060)
 _E_PATCH_BASE = const(1073)
 _E_PATCH_SIZE = const(1075)
@@ -40,7 +40,7 @@ class Install:
             if not (yield from self._make(self._inactive.installed)):
                 yield from self._make(0)
         except OSError as e:
-            raise OSError(e.errno if e.errno >= _E_FIRST else _E_FLASH)
+            raise OSError(e.errno if e.errno >= _E_FIRST_REFUSAL else _E_FLASH)
         return self._size
 
     def _make(self, kept):

@@ -30,9 +30,10 @@ def _texts(body, names):
 def _is_text(value):
     """False for half a surrogate pair, which JSON can spell."""
     try:
-        return value.encode() is not None
+        value.encode()
     except UnicodeEncodeError:
         return False
+    return True
 
 
 class Tokens:

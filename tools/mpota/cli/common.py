@@ -42,9 +42,9 @@ def print_written(out, text):
     click.echo(f"{out}: {text}", err=not Path(out).is_file())
 
 
-def print_json(value, err=False):
-    """For scripts."""
-    click.echo(json.dumps(value, indent=2), err=err)
+def print_json(value, out=None):
+    """For scripts; of what was written to `out` where print_written says it."""
+    click.echo(json.dumps(value, indent=2), err=out is not None and not Path(out).is_file())
 
 
 def print_facts(facts):

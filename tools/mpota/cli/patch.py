@@ -1,8 +1,6 @@
 """mpota patch."""
 # SPDX-License-Identifier: MIT
 
-from pathlib import Path
-
 import click
 
 from mpota import patch as patches
@@ -30,7 +28,7 @@ def make(old, new, out, arch, state, as_json):
     storage.write(out, made)
     facts = patching.info(made, out)
     if as_json:
-        print_json(facts, err=not Path(out).is_file())
+        print_json(facts, out)
     else:
         print_written(out, f"{len(made)} bytes, {100 * len(made) / max(len(after), 1):.1f} % of {new}, decoder state {facts['state_bytes']}")
 
