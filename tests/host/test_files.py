@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from mpota import pki
+from mpota import pki, ports
 from mpota.errors import ToolError
 from mpota.files import FileServer
 
@@ -149,6 +149,14 @@ def test_openssl_accepts_the_certificate_for_each_of_its_names(tmp_path):
     assert tool("openssl", "verify", "-CAfile", made.ca, "-verify_ip", "192.0.2.8", made.server).returncode != 0
     for name in ("ca-key.pem", "server-key.pem"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_connection_of_a_peer_that_vanished_ends():
+    with ports.listen("127.0.0.1", 0) as server, socket.create_connection(server.getsockname()):
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 60
 
 
 def test_taken_port_is_named():

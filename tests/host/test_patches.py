@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mpota import board, esptool_, image, keys, messages, patch, patching, publish, rules
+from mpota import board, coapserver, esptool_, image, keys, messages, patch, patching, publish, rules
 from mpota.errors import ToolError
 from mpota.service import Service
 from mpota.store import Device
@@ -355,6 +355,18 @@ def test_device_gets_the_patch_for_what_it_informed_and_else_the_image(service):
     assert told(service, "inform", version="1.0.0") == [True]
     assert told(service, "inform", version="0.9.0") == [False]
     assert told(service, "inform", version="1.0.0") == [True]
+
+
+def test_download_without_a_url_is_of_what_the_device_was_told(service, store):
+    (artifact,) = store.images("1.1.0")
+    image, diff = artifact.file, store.patch(artifact.id, "1.0.0").file
+    assert coapserver.target(store, PK, DN) == image, "it asks before it was told"
+    told(service, "inform", version="1.0.0")
+    assert coapserver.target(store, PK, DN) == diff
+    told(service, "progress", step=-1, desc="1073")
+    assert coapserver.target(store, PK, DN) == image
+    told(service, "inform", version="1.1.0")
+    assert coapserver.target(store, PK, DN) is None
 
 
 @pytest.mark.parametrize("code", [1070, 1071, 1072, 1073, 1074, 1075, 1005, 1007, 1031, 1050])

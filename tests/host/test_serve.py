@@ -189,6 +189,19 @@ def test_message_that_no_device_sends_is_not_passed_on(state, device):
         again.close()
 
 
+def test_broker_keeps_nothing_for_a_device(state, device):
+    with serving(state) as (_, server):
+        assert device.connect(server)
+        with contextlib.suppress(RuntimeError):  # the broker may end the connection
+            device.client.publish(topic := messages.topic("request", PK, DN), b"kept", 1, retain=True).wait_for_publish(5)
+        again = FakeDevice()
+        assert again.connect(server)
+        again.subscribe(topic)
+        again.client.publish(topic, b"new", 1)
+        assert again.inbox.get(timeout=5).payload == b"new"
+        again.close()
+
+
 def test_secrets_are_the_owners_alone(tmp_path):
     state = tmp_path / "made before"
     state.mkdir(mode=0o755)

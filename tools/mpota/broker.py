@@ -112,6 +112,7 @@ log_type warning
 log_type notice
 set_tcp_nodelay true
 message_size_limit {MESSAGE_MAX}
+retain_available false
 listener {self.port} {self.bind}
 use_username_as_clientid true
 listener {self.tls_port} {self.bind}

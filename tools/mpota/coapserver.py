@@ -201,7 +201,7 @@ class CoapServer:
         store = Store(self._folder)  # of this thread
         tokens = Tokens(lambda pk, dn: _secret(store, pk, dn))
         fault = self._chaos.block if self._chaos else lambda response: response
-        self._site = Site(self._folder, tokens, self._wait, lambda pk, dn: _target(store, pk, dn), fault)
+        self._site = Site(self._folder, tokens, self._wait, lambda pk, dn: target(store, pk, dn), fault)
         inner = ports.probe_udp("127.0.0.1")
         context = await aiocoap.Context.create_server_context(
             self._site, bind=("127.0.0.1", inner), transports=["simplesocketserver"]
@@ -249,7 +249,10 @@ def _secret(store, pk, dn):
         return None
 
 
-def _target(store, pk, dn):
-    """The file that a device is to fetch, or None."""
+def target(store, pk, dn):
+    """The file that a device was told to fetch, or None."""
     update = store.latest(pk, dn)
-    return store.artifact(update.artifact).file if update and update.state in rules.OPEN else None
+    if not update or update.state not in rules.OPEN:
+        return None
+    patch = store.patch(update.artifact, store.device(pk, dn).version) if update.sent_patch else None
+    return (patch or store.artifact(update.artifact)).file

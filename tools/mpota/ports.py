@@ -7,6 +7,8 @@ import socket
 
 from mpota.errors import ToolError
 
+KEEPALIVE_S = 60  # of silence, until the system asks a peer whether it is there
+
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 
@@ -17,13 +19,17 @@ def check_host(host):
 
 
 def listen(host, port):
-    """A socket bound to host and port; port 0 takes a free one."""
+    """A socket bound to host and port; port 0 takes a free one. A peer that vanishes does not keep its connection for ever."""
     try:
-        return socket.create_server((host, port), backlog=128)
+        sock = socket.create_server((host, port), backlog=128)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ToolError(f"{host}:{port}", "port is taken") from error
         raise ToolError(f"{host}:{port}", error.strerror or str(error)) from error
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted ones inherit it
+    if hasattr(socket, "TCP_KEEPIDLE"):  # the system's own may be two hours
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+    return sock
 
 
 def probe(host, port):
