@@ -4,10 +4,11 @@
 
 #include "../core/patch.h"
 
-// What lies at the start of the caller's state: where its input buffer stands.
+// What lies at the start of the caller's state: where its input buffer stands. It leaves the decoder as aligned as the buffer.
 struct call {
     uint32_t at, left; // in the input buffer
-    uint32_t ended, unused; // which leaves the decoder as aligned as the buffer
+    uint32_t ended;
+    uint32_t decoder_bytes; // 0: not begun
     uint32_t decoder[];
 };
 
@@ -53,6 +54,7 @@ static mp_obj_t patch_begin(mp_obj_t state, mp_obj_t next, mp_obj_t input) {
     size_t decoder_bytes, size;
     struct call *c = state_of(state, &decoder_bytes);
     uint8_t *in = modota_buffer(input, 1, MP_BUFFER_READ, &size);
+    c->decoder_bytes = 0;
     modota_result(ota_patch_init(c->decoder, (uint32_t)decoder_bytes));
     for (;;) {
         if (!more(c, next, size)) {
@@ -67,6 +69,7 @@ static mp_obj_t patch_begin(mp_obj_t state, mp_obj_t next, mp_obj_t input) {
             break;
         }
     }
+    c->decoder_bytes = (uint32_t)decoder_bytes;
     const struct ota_patch_info *info = ota_patch_get_info(c->decoder);
     mp_obj_t items[] = {
         mp_obj_new_int_from_uint(info->old_size),
@@ -80,12 +83,15 @@ MP_DEFINE_CONST_FUN_OBJ_3(modota_patch_begin_obj, patch_begin);
 
 // patch_step(state, read, base, window, next, input, out) -> bytes put out; fewer than out holds only at the end.
 static mp_obj_t patch_step(size_t n_args, const mp_obj_t *args) {
-    size_t unused, input_size, out_size;
-    struct call *c = state_of(args[0], &unused);
+    size_t unused, decoder_bytes, input_size, out_size;
+    struct call *c = state_of(args[0], &decoder_bytes);
     struct old old = { .read = args[1], .window = args[3], .base = (uint32_t)mp_obj_get_int_truncated(args[2]) };
     old.bytes = modota_buffer(args[3], OTA_PATCH_READ_BYTES, MP_BUFFER_WRITE, &unused);
     uint8_t *in = modota_buffer(args[5], 1, MP_BUFFER_READ, &input_size);
     uint8_t *out = modota_buffer(args[6], 1, MP_BUFFER_WRITE, &out_size);
+    if (c->decoder_bytes != decoder_bytes || c->at > input_size || c->left > input_size - c->at) {
+        mp_raise_ValueError(MP_ERROR_TEXT("state")); // not begun, or begun with other buffers
+    }
     const struct ota_patch_io io = { .ctx = &old, .read = read_old };
     struct ota_patch_span x = { .in = in + c->at, .in_n = c->left, .out = out, .out_n = (uint32_t)out_size };
     for (;;) {

@@ -60,6 +60,19 @@ for size, start, got in ((100, 0, 0), (9000, 1, 0), (9000, 0, 129)):
         ota_patch.patch_begin(memoryview(bytearray(size))[start:], lambda: got, bytearray(128))
     except ValueError as error:
         print(error)
+def step(state, source):
+    try:
+        ota_patch.patch_step(state, None, 0, bytearray(112), lambda: 0, source, bytearray(2048))
+    except ValueError as error:
+        print(error)
+
+state = bytearray(ota_patch.patch_state(8192))
+step(state, bytearray(128))
+with open("patch", "rb") as patch:
+    source = bytearray(128)
+    ota_patch.patch_begin(state, lambda: patch.readinto(source), source)
+step(state[:-1024], source)
+step(state, bytearray(8))
 """
 
 
@@ -104,7 +117,7 @@ def files(arch):
     digest = hashlib.sha256(new).hexdigest()
     right = f"patch {digest}"
     said = [right, f"damaged {refusal(old, damaged)}", f"cut {refusal(old, data[:-9])}", "foreign 1073", "nonsense 1070", right]
-    return given, [*said, f"pieces {digest}", "buffer", "buffer", "length"]
+    return given, [*said, f"pieces {digest}", "buffer", "buffer", "length", *["state"] * 3]
 
 
 def refusal(old, data):

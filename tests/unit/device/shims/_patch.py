@@ -28,7 +28,7 @@ class Span(c.Structure):
 class Call(c.Structure):
     """What stands before the decoder in the caller's state."""
 
-    _fields_ = [("at", c.c_uint32), ("left", c.c_uint32), ("ended", c.c_uint32), ("unused", c.c_uint32)]
+    _fields_ = [("at", c.c_uint32), ("left", c.c_uint32), ("ended", c.c_uint32), ("decoder_bytes", c.c_uint32)]
 
 
 @functools.cache
@@ -94,6 +94,7 @@ def patch_state(n):
 
 def patch_begin(state, next_input, source):
     call, decoder = parts(state)
+    call.decoder_bytes = 0
     checked(lib().ota_patch_init(decoder, len(state) - c.sizeof(Call)))
     r = MORE
     while r != BASE:
@@ -102,12 +103,15 @@ def patch_begin(state, next_input, source):
         x = Span(memory(source, 1), call.left, None, 0)
         r = checked(lib().ota_patch_push(decoder, None, c.byref(x)))
         call.at, call.left = call.left - x.in_n, x.in_n
+    call.decoder_bytes = len(state) - c.sizeof(Call)
     info = lib().ota_patch_get_info(decoder).contents
     return info.old_size, info.new_size, bytes(info.old_sha256), bytes(info.new_sha256)
 
 
 def patch_step(state, read, base, window, next_input, source, out):
     call, decoder = parts(state)
+    if call.decoder_bytes != len(state) - c.sizeof(Call) or call.at + call.left > len(source):
+        raise ValueError("state")
     old = Old(read, base, window)
     start = memory(source, 1)
     x = Span(start + call.at, call.left, memory(out, 1), len(out))
