@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -274,6 +275,39 @@ def test_dead_broker_ends_the_server_with_one_line(state):
         os.kill(broker_of(process), signal.SIGKILL)
         assert process.wait(10) == 1
         assert process.stderr.read() == "mpota: mosquitto: ended with status -9\n"
+
+
+def test_registration_cut_in_mid_body_is_no_news(state):
+    with serving(state) as (process, server):
+        context = ssl.create_default_context(cafile=server["ca"])
+        for body in (b"", b"productKey=a1"):
+            with context.wrap_socket(socket.create_connection((server["host"], server["https_port"])), server_hostname=server["host"]) as sock:
+                sock.sendall(b"POST /auth/register/device HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n" + body)
+        with pytest.raises(urllib.error.HTTPError, match="404"):  # it answers still
+            urllib.request.urlopen(f"https://127.0.0.1:{server['https_port']}/x", context=context, timeout=5)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20) == ("", "")
+
+
+def test_server_without_a_socket_left_answers_who_comes_later(state):
+    with serving(state) as (process, server):
+        hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.settimeout(0.5)
+            peer.connect((server["host"], server["coap_port"]))
+            used = os.listdir(f"/proc/{process.pid}/fd")
+            free = next(n for n in range(len(used) + 1) if str(n) not in used)
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (free, hard))
+            ask = b"\x40\x01\0\1\xb1x"  # GET /x
+            for _ in range(3):
+                peer.send(ask)
+                with pytest.raises(TimeoutError):
+                    peer.recv(100)
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (1024, hard))
+            peer.send(ask)
+            assert peer.recv(100)[1] == 0x84
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20) == ("", "")
 
 
 @contextlib.contextmanager

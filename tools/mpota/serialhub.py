@@ -8,7 +8,6 @@ import contextlib
 import os
 import selectors
 import socket
-import struct
 import threading
 import time
 import tty
@@ -199,7 +198,7 @@ class SerialHub:
         manager = self._managed[connection]
         try:
             self._to_board(b"".join(manager.filter(self._receive(connection))))
-        except struct.error:  # a request that is none
+        except Exception:  # a request that is none; the library says so in any way
             self._drop(connection)
 
     def _from_pty(self) -> None:
