@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -169,6 +170,17 @@ def header(**fields):
 
 def test_the_header_that_the_refusals_start_from_is_accepted():
     assert patch.info(header() + bytes(40))["base_size"] == len(OLD)
+
+
+@pytest.mark.parametrize("lean", range(4))
+@pytest.mark.parametrize("shift", range(5, 14))
+def test_state_is_what_the_spec_says(lean, shift):
+    fixed, tables = map(int, re.search(r"needs, (\d+) \+ \((\d+) >> lean\) \+ 2 · regions", (ROOT / "SPEC.md").read_text()).groups())
+    regions = -(-(len(OLD) + 4096) >> shift) + (-(-0x10000 >> shift))
+    need = -(-(fixed + (tables >> lean) + 2 * regions) // 256)
+    fields = {"bits": bytes([shift << 4 | lean])}
+    assert patch.info(header(state_bytes=bytes([need]), **fields) + bytes(40))["lean"] == lean
+    refused(OLD, header(state_bytes=bytes([need - 1]), **fields) + bytes(40), 1071)
 
 
 @pytest.mark.parametrize(
