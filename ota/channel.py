@@ -23,7 +23,8 @@ def transport(service, board, config, callbacks, buf):
         from ota.transport import coap
 
         server = service.server or config.SERVER or coap.default_server(service.pk)
-        return coap.Coap(_identity(service), server, (service.tls, config.CA), service.poll_s, (on_message, on_connect), buf)
+        security = service.tls, config.CA
+        return coap.Coap(_identity(service), server, security, service.poll_s, (on_message, on_connect), buf, board.feed)
     _install_sockets(board, config)
     from ota.transport import mqtt  # binds the sockets
 
@@ -42,7 +43,7 @@ def source(service, board, config, notice, buf):
         from ota.download import coap
 
         gc.collect()
-        return coap.Source(notice.url, notice.size, _identity(service), config.CA, buf)
+        return coap.Source(notice.url, notice.size, _identity(service), config.CA, buf, board.feed)
     if service.trans_protcol == COAP:  # MQTT has them, and the certificate in them
         _install_sockets(board, config)
     from ota.download import http

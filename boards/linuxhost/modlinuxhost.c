@@ -60,14 +60,14 @@ static mp_obj_t slot(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(slot_obj, slot);
 
-static mp_obj_t feed(void) {
-    char c = 0;
+static mp_obj_t feed(mp_obj_t blocking) {
+    char c = mp_obj_is_true(blocking);
     if (write(LINUXHOST_WATCHDOG_FD, &c, 1) < 0 && errno != EAGAIN) {
         mp_raise_OSError(errno);
     }
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(feed_obj, feed);
+static MP_DEFINE_CONST_FUN_OBJ_1(feed_obj, feed);
 
 static mp_obj_t reset(void) {
     mp_hal_stdio_mode_orig();

@@ -27,16 +27,16 @@ _ECONNRESET = const(104)
 
 class Source:
     """url: coap or coaps. size: artifact bytes. identity: (pk, dn, ds). ca: the CA certificate for coaps. buf: the link's, and
-    readinto()'s."""
+    readinto()'s. feed: the link's."""
 
-    def __init__(self, url, size, identity, ca, buf):
+    def __init__(self, url, size, identity, ca, buf, feed):
         from ota import forget
         from ota.download import coap_url
 
         secure, server, self._options, linkkit = coap_url.read(url)
         forget("download.coap_url")
         self._session = Session(identity) if linkkit else None
-        self._link = coap_link.Link(server, secure, ca, buf)
+        self._link = coap_link.Link(server, secure, ca, buf, feed)
         self._size = size
         self._szx = _SZX
         self._etag = None

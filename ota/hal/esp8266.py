@@ -30,9 +30,11 @@ class Board:
         self._watchdog = watch_trial()
         self._station = network.WLAN(network.STA_IF)
 
-    def feed(self):
-        """Restarts the watchdog."""
+    def feed(self, blocking=False):
+        """Restarts the watchdog. blocking: what is called next may take longer than it; until the next feed() it is the system's,
+        which feeds it while it waits."""
         if self._watchdog:
+            _esp8266.watch(not blocking)
             self._watchdog.feed()
 
     def reset(self):

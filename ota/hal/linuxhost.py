@@ -19,9 +19,9 @@ class Board:
         self.parameters = ota_config.PARAMETERS
         self.active = _linuxhost.slot()
 
-    def feed(self):
-        """Restarts the watchdog."""
-        _linuxhost.feed()
+    def feed(self, blocking=False):
+        """Restarts the watchdog. blocking: what is called next may take longer than it, and has a minute."""
+        _linuxhost.feed(blocking)
 
     def reset(self):
         """Restarts the board; does not return."""

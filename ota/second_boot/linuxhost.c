@@ -60,16 +60,21 @@ static void start(int image, int watchdog, const char *flash, uint8_t slot) {
 static int supervise(pid_t child, int feed, bool armed) {
     char bytes[64];
     struct pollfd p = { .fd = feed, .events = POLLIN };
+    int ms = BOARD_WATCHDOG_MS;
     for (;;) {
-        int n = poll(&p, 1, armed ? BOARD_WATCHDOG_MS : -1);
+        int n = poll(&p, 1, armed ? ms : -1);
         if (n == 0) {
             fprintf(stderr, "second boot: watchdog\n");
             kill(child, SIGKILL);
             waitpid(child, NULL, 0);
             return RESET_WATCHDOG;
         }
-        if (n > 0 && read(feed, bytes, sizeof(bytes)) <= 0) {
+        ssize_t got = n > 0 ? read(feed, bytes, sizeof(bytes)) : 0;
+        if (n > 0 && got <= 0) {
             break; // the child has ended
+        }
+        if (got > 0) {
+            ms = bytes[got - 1] ? LINUXHOST_BLOCKING_MS : BOARD_WATCHDOG_MS;
         }
     }
     int status;

@@ -35,14 +35,14 @@ _OBSERVATION = const(5)
 
 class Coap:
     """As Mqtt. identity: (pk, dn, ds). server: (host, port). security: (whether DTLS, its CA certificate). poll_s: how
-    often to ask. callbacks: on_message(payload) gets each upgrade message, on_connect(). buf: the link's.
+    often to ask. callbacks: on_message(payload) gets each upgrade message, on_connect(). buf, feed: the link's.
 
     Nothing blocks: what cannot be told at once is told later. on_connect() is called after every login and again
     whenever an inform or an outcome has arrived; inform() and report(..., 1) then say True for it."""
 
-    def __init__(self, identity, server, security, poll_s, callbacks, buf):
+    def __init__(self, identity, server, security, poll_s, callbacks, buf, feed):
         self._session = Session(identity)
-        self._link = coap_link.Link(server, *security, buf)
+        self._link = coap_link.Link(server, *security, buf, feed)
         self._poll_ms = poll_s * 1000
         self._on_message, self._on_connect = callbacks
         self._version = self._informed = self._delivered = None

@@ -44,14 +44,15 @@ _E_LONG = const(1021)
 
 class Link:
     """server: (host, port). secure: DTLS. ca: the CA certificate for it. buf: where the last datagram stands, of more than
-    1280 bytes; others may use it between two calls of poll()."""
+    1280 bytes; others may use it between two calls of poll(). feed(): the board's."""
 
     ack_timeout_ms = 2000  # the RFC's ACK_TIMEOUT
     separate_ms = 30000  # how long an answer may come after its acknowledgement
     sent = received = 0  # datagrams of all links
 
-    def __init__(self, server, secure, ca, buf):
+    def __init__(self, server, secure, ca, buf, feed):
         self._server = server
+        self._feed = feed
         self._dtls = None
         if secure:
             from ota.transport import dtls
@@ -76,10 +77,13 @@ class Link:
         """Makes the socket. A DTLS handshake is driven by poll() once there is a request."""
         import socket
 
+        self._feed(True)
         try:
             info = socket.getaddrinfo(self._server[0], self._server[1])[0]
         except (OSError, OverflowError):
             raise OSError(_EHOSTUNREACH)  # a port has its own number, or a text, for it
+        finally:
+            self._feed()
         sock = socket.socket(info[0], socket.SOCK_DGRAM)
         try:
             sock.connect(info[-1])

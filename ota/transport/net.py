@@ -22,7 +22,7 @@ _DRAIN = const(128)
 
 class Socket:
     """A socket that waits at most timeout_ms for a byte; what is read into one buffer or written at once takes 20 s at most, and
-    so does an operation that reads lines or messages. feed(): restarts the watchdog; called before each wait."""
+    so does an operation that reads lines or messages. feed(): the board's, called before each wait."""
 
     secure = False
     plain = None  # below an encrypted one
@@ -43,9 +43,12 @@ class Socket:
         self._end = time.ticks_add(time.ticks_ms(), _OPERATION_MS)
 
     def connect(self, address):
-        self._feed()
         self.raw.settimeout(self._timeout_ms / 1000)
-        self.raw.connect(address)
+        self._feed(True)
+        try:
+            self.raw.connect(address)
+        finally:
+            self._feed()
 
     def setblocking(self, blocking):
         """False lets the next `read` return None at once when nothing has come."""
@@ -150,12 +153,14 @@ class _SocketModule:
         self.made = None  # a list: what is made goes there, too
 
     def getaddrinfo(self, host, port, *hints):
-        self._feed()
+        self._feed(True)
         try:
             return self._socket.getaddrinfo(host, port, *hints)
         except (OSError, OverflowError):
             # the port's own number or text for it, none of them an errno; or a port beyond all numbers
             raise OSError(_EHOSTUNREACH)
+        finally:
+            self._feed()
 
     def socket(self, *args):
         made = Socket(self._socket.socket(*args), self._timeout_ms, self._feed)
@@ -187,7 +192,7 @@ def request(function, *args, **options):
 
 
 def install(ca, timeout_ms, feed):
-    """Puts the modules in place. ca: the CA certificate, DER or PEM bytes, or None where there is no TLS. feed(): restarts the watchdog."""
+    """Puts the modules in place. ca: the CA certificate, DER or PEM bytes, or None where there is no TLS. feed(): the board's."""
     usocket = sys.modules["usocket"] = _SocketModule(timeout_ms, feed)
     if ca is not None:
         from ota.transport import tls

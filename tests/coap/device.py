@@ -15,6 +15,10 @@ RETRIES = 8
 BUF = 2048
 
 
+def no_feed(blocking=False):
+    pass
+
+
 def tell(**facts):
     print(json.dumps(facts))
 
@@ -25,7 +29,7 @@ def fetch(url, size, identity=("a1B2c3D4e5F", "dev01", "secret"), ca="", offset=
     body = bytearray(offset)
     buf = bytearray(BUF)
     try:
-        source = download.Source(url, size, identity, unhexlify(ca), buf)
+        source = download.Source(url, size, identity, unhexlify(ca), buf, no_feed)
         while len(body) < size:
             before = len(body)
             try:
@@ -71,7 +75,7 @@ def channel(server, identity, secure=False, ca="", poll_s=300, version="1.0.0"):
     outcomes = []
     try:
         callbacks = lambda payload: tell(message=payload.decode()), connected
-        link = coap.Coap(identity, tuple(server), (secure, unhexlify(ca)), poll_s, callbacks, bytearray(BUF))
+        link = coap.Coap(identity, tuple(server), (secure, unhexlify(ca)), poll_s, callbacks, bytearray(BUF), no_feed)
     except OSError as e:
         return tell(error=e.errno)
     typed = select.poll()

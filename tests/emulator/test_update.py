@@ -22,7 +22,7 @@ FOLDER = BUILD / "emulator-updates"
 PRODUCT, SECRET = "a1mpotachip", "a-device-secret"
 WIFI = "netmgr connect mpota mpota-secret"
 FACTS = boards.load("esp8266", REPO / "boards")
-WELL, HANGS, CRASHES, STARVES, GREEDY = range(5)  # tests/apps/moods
+WELL, HANGS, CRASHES, STARVES, GREEDY, LOST = range(6)  # tests/apps/moods
 BEHIND = "127.0.0.3"
 PATIENT_S = 120
 NUMBERS = itertools.count(1)
@@ -265,6 +265,20 @@ def test_good_image_survives_its_trial_on_a_slow_network(firmware, new_lamp, ser
     finally:
         server.mqtt.delay_s = 0
     assert lamp.marks(FACTS.slots[1]).endswith("CCTYY")  # one trial
+
+
+def test_good_image_survives_its_trial_in_a_silent_network(firmware, new_lamp):
+    """A name takes lwIP longer than the watchdog has if nobody answers; an address that nobody has takes as long."""
+    lamps = {server: new_lamp().join() for server in ("mqtt://nobody.test:1883", "coap://nobody.test:5683", "mqtt://10.0.2.77:1883")}
+    for server, lamp in lamps.items():
+        lamp.type(f"ota server {server}")
+        lamp.push(firmware.image(f"1.1.{LOST}"))
+    for server, lamp in lamps.items():
+        for _ in range(2):
+            lamp.expect(r"ota: no (broker|server), .*11\d", PATIENT_S)
+        lamp.type("ota confirm")
+        lamp.expect(f"confirmed 1.1.{LOST}$")
+        assert lamp.marks(FACTS.slots[1]).endswith("CCTYY"), server  # one trial
 
 
 @contextlib.contextmanager

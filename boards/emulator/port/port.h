@@ -52,7 +52,7 @@ struct spent {
 };
 extern struct spent port_spent;
 
-extern bool watchdog_by_hand; // machine.WDT() exists: only its feed() counts
+extern int ets_loop_dont_feed_sw_wdt; // machine.WDT() exists: only its feed() counts. Upstream's name
 void watchdog_start(void);
 void watchdog_feed(void);
 

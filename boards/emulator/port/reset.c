@@ -9,7 +9,7 @@
 #define WATCHDOG_STAGE 10 // twice 2^10 x 1.6 ms: 3.3 s, the SDK's soft watchdog
 
 enum reset_cause reset_cause;
-bool watchdog_by_hand;
+int ets_loop_dont_feed_sw_wdt;
 
 static enum reset_cause from_rom(uint32_t reason) {
     static const uint8_t causes[] = {CAUSE_POWER_ON, CAUSE_POWER_ON, CAUSE_EXTERNAL, CAUSE_SOFT, CAUSE_WATCHDOG, CAUSE_DEEP_SLEEP};

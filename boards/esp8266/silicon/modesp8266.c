@@ -1,4 +1,4 @@
-// `_esp8266`: the erase of 64 KiB at once, which upstream's `esp` has not.
+// `_esp8266`: the erase of 64 KiB at once and a watchdog that can be lent back, which upstream's `esp` and `machine` have not.
 // SPDX-License-Identifier: MIT
 #include "py/mperrno.h"
 #include "py/runtime.h"
@@ -13,9 +13,19 @@ static mp_obj_t erase_block(mp_obj_t block) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(erase_block_obj, erase_block);
 
+// Upstream's machine.WDT() sets it for good: only its feed() counts then, not that the system waits for an event.
+extern int ets_loop_dont_feed_sw_wdt;
+
+static mp_obj_t watch(mp_obj_t by_hand) {
+    ets_loop_dont_feed_sw_wdt = mp_obj_is_true(by_hand);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(watch_obj, watch);
+
 static const mp_rom_map_elem_t globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__esp8266) },
     { MP_ROM_QSTR(MP_QSTR_erase_block), MP_ROM_PTR(&erase_block_obj) },
+    { MP_ROM_QSTR(MP_QSTR_watch), MP_ROM_PTR(&watch_obj) },
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);
 

@@ -5,6 +5,7 @@ import time
 
 import esp
 import machine
+import network
 import ota_config
 
 from ota.hal.esp8266 import Board
@@ -12,7 +13,8 @@ from ota.shell import Shell
 
 _SLOT = 0x600013F8
 _REVISION = 22  # where the image's header has the version's last number
-WELL, HANGS, CRASHES, STARVES, GREEDY = range(5)
+_NOBODY = "10.0.2.77"
+WELL, HANGS, CRASHES, STARVES, GREEDY, LOST = range(6)
 
 mood = esp.flash_read(machine.mem32[_SLOT], 32)[_REVISION]
 print("moods:", mood)
@@ -42,11 +44,19 @@ def take_everything(done, total):
     print("moods: nothing left")
 
 
+def lose_names(station):
+    """The network's DNS server falls silent."""
+    if station.isconnected() and station.ifconfig()[3] != _NOBODY:
+        station.ifconfig(station.ifconfig()[:3] + (_NOBODY,))
+
+
 shell = Shell(Board(), ota_config, echo=True)
 shell.start()
 while True:
     if mood == GREEDY and shell.service:
         shell.service.progress_cb = take_everything
+    if mood == LOST:
+        lose_names(network.WLAN(network.STA_IF))
     try:
         busy = shell.poll()
     except MemoryError:

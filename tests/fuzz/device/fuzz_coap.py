@@ -85,6 +85,10 @@ coap.time = coap_link.time = _Clock()
 _IDENTITY = "pk", "dn", "secret"
 
 
+def no_feed(blocking=False):
+    pass
+
+
 def one(data):
     if not data:
         return
@@ -104,7 +108,7 @@ def _channel():
         if type(payload) is not bytes or len(payload) > 1280:
             raise ValueError("a message that was not checked")
 
-    channel = coap.Coap(_IDENTITY, ("peer", 5683), (False, None), 1, (deliver, lambda: None), bytearray(_BUF))
+    channel = coap.Coap(_IDENTITY, ("peer", 5683), (False, None), 1, (deliver, lambda: None), bytearray(_BUF), no_feed)
     channel.inform("1.0.0")
     channel.report(10)
     for _ in range(_STEPS):
@@ -113,7 +117,7 @@ def _channel():
 
 def _download(path):
     buf = bytearray(_BUF)
-    source = Source("coap://peer/" + path, _SIZE, _IDENTITY, None, buf)
+    source = Source("coap://peer/" + path, _SIZE, _IDENTITY, None, buf, no_feed)
     source.open(0)
     done = 0
     for _ in range(_STEPS):

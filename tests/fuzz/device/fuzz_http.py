@@ -61,7 +61,7 @@ sys.modules["socket"] = _Sockets()
 from ota.download.http import Source
 from ota.transport import net
 
-net.install(None, 50, lambda: None)
+net.install(None, 50, lambda blocking=False: None)
 import urequests
 
 

@@ -51,7 +51,7 @@ class Board:
         self.slots = ((0, size), (size, size))
         self.active = active
 
-    def feed(self):
+    def feed(self, blocking=False):
         pass
 
     def reset(self):

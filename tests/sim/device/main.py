@@ -29,7 +29,7 @@ def warm():
     """Imports what lives import on their way, so that their forks need not compile it."""
     from ota.transport import net
 
-    net.install(None, 3000, lambda: None)
+    net.install(None, 3000, lambda blocking=False: None)
     import urequests
     from ota import install, notice, rules, running, service
     from ota.download import http

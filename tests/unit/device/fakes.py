@@ -156,7 +156,7 @@ class Board:
         buf = bytearray(BUF)
         return [Slot(self.flash, offset, size, buf) for offset, size in self.slots]
 
-    def feed(self):
+    def feed(self, blocking=False):
         self.fed += 1
 
     def reset(self):

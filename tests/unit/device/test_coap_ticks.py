@@ -4,6 +4,8 @@
 from ota import native
 from ota.transport import coap, coap_link
 
+from wires import no_feed
+
 DAY_MS = 86400000
 MASK = (1 << 30) - 1
 HALF = 1 << 29
@@ -61,7 +63,7 @@ def test_channel_asks_on_every_day_of_a_month():
     real = coap.time, coap_link.Link
     coap.time, coap_link.Link = ticks, _ = Ticks(), Link
     try:
-        channel = coap.Coap(("pk", "dn", "ds"), ("h", 1), (False, None), 300, (lambda p: None, lambda: channel.inform("1.0.0")), bytearray(2048))
+        channel = coap.Coap(("pk", "dn", "ds"), ("h", 1), (False, None), 300, (lambda p: None, lambda: channel.inform("1.0.0")), bytearray(2048), no_feed)
         for ticks.days in range(30):
             before = channel._link.requests
             for ticks.ms in range(0, DAY_MS, 60000):
@@ -75,7 +77,7 @@ class Repeating(coap_link.Link):
     """What the server observed sends, always with the same message id; what is answered is counted."""
 
     def __init__(self):
-        super().__init__(("h", 1), False, None, bytearray(2048))
+        super().__init__(("h", 1), False, None, bytearray(2048), no_feed)
         self._observed = b"token"
         self._seen = []
         self.sends = False

@@ -215,6 +215,32 @@ def test_name_that_is_not_found_has_an_errno():
     assert module().getaddrinfo("known", 80, 0, 1) == [("known", 80, 0, 1)]
 
 
+def test_watchdog_is_patient_with_what_blocks_and_with_nothing_else():
+    fed = []
+
+    def feed(blocking=False):
+        fed.append(blocking)
+
+    made = net._SocketModule(1000, feed)
+    made._socket = System()
+    for name in ("known", "unknown"):
+        code_of(made.getaddrinfo, name, 80)
+    assert fed == [True, False] * 2
+    fed[:] = []
+    sock = made.socket()
+    sock.raw.settimeout = lambda s: None
+    for outcome in (None, OSError(ETIMEDOUT)):
+        sock.raw.connect = lambda address: connect(outcome, fed)
+        code_of(sock.connect, ("h", 1))
+    assert fed == [True, "connect", False] * 2
+
+
+def connect(outcome, fed):
+    fed.append("connect")
+    if outcome:
+        raise outcome
+
+
 def test_sockets_of_the_module_are_bounded():
     sock = module().socket()
     assert type(sock) is net.Socket and not sock.secure
@@ -322,7 +348,7 @@ def test_handshake_that_drips_holds_the_board_for_twenty_seconds():
     record = bytearray(b"\x16\x03\x03\x40\x00" + bytes(0x4000))
     state = [clock.now, 0]
 
-    def feed():
+    def feed(blocking=False):
         if clock.now >= state[0]:
             other.write(record[state[1] : state[1] + 1])
             state[:] = clock.now + 2000, state[1] + 1

@@ -119,5 +119,5 @@ class _Stream:
         self._sock.close()
 
 
-def no_feed():
+def no_feed(blocking=False):
     pass
