@@ -129,6 +129,16 @@ def test_image_that_does_not_work_has_three_trials_and_one_report(server, firmwa
     assert not [event for event in events if event.endswith(" updated")], events
 
 
+def test_watchdog_of_a_trial_is_patient_only_when_it_is_told_to_be(server, firmware, new_lamp):
+    lamp = on_trial(server, firmware, new_lamp)
+    lamp.interrupt()
+    lamp.expect("^KeyboardInterrupt")
+    lamp.type("import time; from ota.hal.linuxhost import Board; Board().feed(True); time.sleep(7); print(6 * 7)")
+    lamp.expect("42$")
+    lamp.type("Board().feed(); time.sleep(7); print('over')")
+    lamp.expect("second boot: watchdog$")
+
+
 def test_rollback_in_a_trial_returns_and_is_reported_once(server, firmware, new_lamp):
     lamp = on_trial(server, firmware, new_lamp)
     lamp.type("ota rollback")
