@@ -82,7 +82,7 @@ class Slot(c.Structure):
 
 
 class Config(c.Structure):
-    _fields_ = [("slots", Slot * 2), ("trust", Trust), ("tries", c.c_uint8), ("suspicious", c.c_bool)]
+    _fields_ = [("slots", Slot * 2), ("trust", Trust), ("tries", c.c_uint8), ("suspicious", c.c_bool), ("unloadable", c.c_uint8)]
 
 
 class Choice(c.Structure):
@@ -249,9 +249,9 @@ class Flash:
         return c.string_at(c.addressof(self.memory) + offset, n)
 
 
-def boot(flash, slots, who=None, tries=0, suspicious=False):
+def boot(flash, slots, who=None, tries=0, suspicious=False, unloadable=0):
     """(result, Choice) of ota_boot_choose."""
     core = lib()
-    config, choice = Config((Slot * 2)(*slots), who or trust(), tries, suspicious), Choice()
+    config, choice = Config((Slot * 2)(*slots), who or trust(), tries, suspicious, unloadable), Choice()
     r = core.ota_boot_choose(state(core, "boot"), c.byref(flash.io), c.byref(config), c.byref(choice))
     return -r, choice

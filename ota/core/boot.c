@@ -55,7 +55,8 @@ static int read_trailers(const struct boot *s) {
     uint8_t failures = 0;
     for (uint8_t slot = 0; slot < OTA_BOOT_SLOTS; slot++) {
         ota_trailer_t *t = &s->b->trailer[slot];
-        if (ota_trailer_read(t, s->io, end_of(s, slot)) == OTA_OK) {
+        const uint32_t end = end_of(s, slot);
+        if (ota_trailer_read(t, s->io, end) == OTA_OK || ota_trailer_read(t, s->io, end) == OTA_OK) {
             mend(s, slot);
         } else {
             ota_trailer_init(t); // no mark speaks for it: rule 3 is left
@@ -98,6 +99,10 @@ static int read_image(const struct boot *s, uint8_t slot, uint32_t stop) {
     return (image->info.flags & OTA_IMAGE_FLAG_NON_BOOTABLE) != 0 ? OTA_E_HEADER : OTA_OK;
 }
 
+static bool is_loadable(const struct boot *s, uint8_t slot) {
+    return (s->c->unloadable >> slot & 1u) == 0;
+}
+
 // Everything: hash, ids, counter against the floor, key, signature.
 static int verify(const struct boot *s, uint8_t slot) {
     int r = read_image(s, slot, s->c->slots[slot].size - s->io->sector);
@@ -138,6 +143,9 @@ static bool try_slot(const struct boot *s, uint8_t slot, struct ota_boot_choice 
     }
     int r = verify_trial(s, slot);
     if (r != OTA_OK) {
+        r = verify_trial(s, slot); // a rejection is for good, and flash may have read wrong once
+    }
+    if (r != OTA_OK) {
         reject(s, slot, (uint32_t)-r);
         return false;
     }
@@ -160,7 +168,7 @@ static bool choose_trial(const struct boot *s, struct ota_boot_choice *choice) {
 
 // Rule 2: the newest confirmed slot; after a watchdog reset only if its image still verifies.
 static bool choose_confirmed(const struct boot *s, struct ota_boot_choice *choice) {
-    if (s->newest == NONE) {
+    if (s->newest == NONE || !is_loadable(s, s->newest)) {
         return false;
     }
     int r = s->c->suspicious ? verify(s, s->newest) : read_image(s, s->newest, OTA_IMAGE_HEADER_BYTES);
@@ -173,7 +181,7 @@ static bool choose_verified(const struct boot *s, struct ota_boot_choice *choice
     const uint8_t first = is_confirmed(&t[1]) && !is_confirmed(&t[0]);
     for (uint8_t i = 0; i < OTA_BOOT_SLOTS; i++) {
         const uint8_t slot = i ^ first;
-        if (t[slot].rejected == 0 && verify(s, slot) == OTA_OK) {
+        if (t[slot].rejected == 0 && is_loadable(s, slot) && verify(s, slot) == OTA_OK) {
             return start(s, slot, is_confirmed(&t[slot]) ? OTA_BOOT_CONFIRMED : OTA_BOOT_VERIFIED, choice);
         }
     }

@@ -17,6 +17,7 @@ struct ota_boot_config {
     struct ota_trust trust; // min_counter is ignored: the confirmed slot gives the floor
     uint8_t tries;          // trial boots before a slot is rejected; 0 means 3
     bool suspicious;        // last reset was the watchdog's: hash a confirmed slot before starting it
+    uint8_t unloadable;     // bit for each slot whose image could not be loaded since the reset: not for rules 2 and 3
 };
 
 enum ota_boot_how {

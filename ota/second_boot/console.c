@@ -222,6 +222,14 @@ static int verify(ota_boot_t *b, const struct ota_slot *slot, uint32_t floor) {
     return ota_image_finish(&b->image, io, &trust, &b->rsa);
 }
 
+// What was just verified must be loadable too: confirmed, it would stand before every other image.
+static bool can_start(const ota_boot_t *b, const struct ota_slot *slot) {
+    const struct ota_boot_choice choice = {
+        .offset = slot->offset + b->image.info.header_size, .payload_size = b->image.info.payload_size,
+    };
+    return second_boot_can_start(&choice);
+}
+
 static int mark_installed(ota_boot_t *b, const struct ota_slot *slot, uint32_t sequence) {
     ota_trailer_t t;
     struct ota_mark m = {.kind = OTA_MARK_COMPLETE, .number = sequence};
@@ -256,7 +264,7 @@ void second_boot_console(ota_boot_t *b) {
         r = verify(b, slot, floor);
     }
     if (r == OTA_OK) {
-        r = mark_installed(b, slot, sequence);
+        r = can_start(b, slot) ? mark_installed(b, slot, sequence) : OTA_E_HEADER;
     }
     say(r == OTA_OK ? "\r\nmpota: installed\r\n" : "\r\nmpota: refused, ");
     if (r != OTA_OK) {

@@ -34,9 +34,9 @@ extern struct flashchip *flashchip;
 #define UART_INTERRUPT 5u
 #define UART_CLOCK_HZ 52000000u // of a 26 MHz crystal, before the SDK sets the PLL up
 #define BAUD 115200u
-// Both stages 2^12 x 1.6 ms: 13 s for a trial to take the watchdog over.
-#define TRIAL_WDT_MODE 4u
-#define TRIAL_WDT_STAGE 12u
+// Both stages 2^12 x 1.6 ms: 13 s for an image to take the watchdog over.
+#define WDT_MODE 4u
+#define WDT_STAGE 12u
 
 // Where an image's segments may go. Everything else belongs to the ROM, to this loader or to nobody.
 #define IRAM_START 0x40100000u
@@ -193,8 +193,12 @@ static uint32_t walk(const struct ota_boot_choice *choice, bool load) {
     return entry;
 }
 
+bool second_boot_can_start(const struct ota_boot_choice *choice) {
+    return walk(choice, false) != 0;
+}
+
 void second_boot_start(const struct ota_boot_choice *choice, uint32_t slot_offset) {
-    if (walk(choice, false) == 0) {
+    if (!second_boot_can_start(choice)) {
         return;
     }
     uint32_t entry = walk(choice, true);
@@ -206,9 +210,7 @@ void second_boot_start(const struct ota_boot_choice *choice, uint32_t slot_offse
         .reset_reason = (uint8_t)reset_reason, .offset = slot_offset,
     };
     ota_handover_put((volatile uint32_t *)BOARD_RTC_HANDOVER, &h);
-    if (choice->how == OTA_BOOT_TRIAL) {
-        ets_wdt_enable(TRIAL_WDT_MODE, TRIAL_WDT_STAGE, TRIAL_WDT_STAGE);
-    }
+    ets_wdt_enable(WDT_MODE, WDT_STAGE, WDT_STAGE); // a confirmed image may have rotted
     feed(NULL);
     ((void (*)(void))(uintptr_t)entry)(); // with the cache off: the image maps its own bank
     second_boot_restart();

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "second_boot.h"
 
-#define MAX_ATTEMPTS 8u // each costs a slot a trial or ends here: more cannot help
+#define MAX_ATTEMPTS 8u // each costs a slot a trial, or ends for a slot here: more cannot help
 
 static ota_boot_t work;
 
@@ -16,6 +16,7 @@ static void start_chosen(void) {
         }
         second_boot_start(&choice, config.slots[choice.slot].offset);
         config.suspicious = true; // signed, but not loadable: look at the others with care
+        config.unloadable |= (uint8_t)(1u << choice.slot);
     }
 }
 

@@ -20,6 +20,9 @@ bool second_boot_suspicious(void);
 int second_boot_get(uint32_t ms);
 void second_boot_put(uint8_t c);
 
+// Whether the chosen image can be loaded here.
+bool second_boot_can_start(const struct ota_boot_choice *choice);
+
 // Starts the chosen image; `slot_offset` is where its slot begins. Returns only if the image cannot be loaded here, with
 // nothing of it in memory.
 void second_boot_start(const struct ota_boot_choice *choice, uint32_t slot_offset);

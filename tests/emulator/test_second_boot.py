@@ -79,14 +79,28 @@ def test_two_megabyte_board_runs_the_same_payload(tmp_path, rom, payloads, slot)
     assert int(found.group(1)) == slot and int(found.group(2), 16) == facts.slots[slot].offset
 
 
-def test_confirmed_image_starts_without_being_hashed_unless_the_watchdog_bit(tmp_path, second_boot, payloads):
-    good = image(payloads("good"))
-    bitten = image(payloads("bad", "ets_wdt_enable(4, 4, 4);" + HANG))
-    bitten = bitten[:-1] + bytes([bitten[-1] ^ 1])
-    parts = flash(second_boot, good, bitten, marks(complete(1), CONFIRMED), marks(complete(2), CONFIRMED))
-    with Board(tmp_path, parts) as board:
+@pytest.mark.parametrize("does", [HANG, '__asm__ volatile ("ill");'], ids=["hangs", "crashes"])
+def test_confirmed_image_starts_without_being_hashed_unless_the_watchdog_bit(tmp_path, second_boot, payloads, does):
+    """What rotted may come to nothing before it could arm a watchdog of its own."""
+    good, rotten = image(payloads("good")), bytearray(image(payloads("bad", does)))
+    rotten[-1] ^= 1
+    parts = flash(second_boot, good, bytes(rotten), marks(complete(1), CONFIRMED), marks(complete(2), CONFIRMED))
+    with Board(tmp_path, parts, watchdog_ms=300) as board:
         board.port.expect("image bad")
         board.port.expect("wdt reset.*image good")
+
+
+def test_confirmed_image_that_cannot_be_loaded_stands_in_no_other_ones_way(tmp_path, second_boot, payloads):
+    parts = flash(second_boot, image(payloads("good")), image(bytes(4096)), marks(complete(1), CONFIRMED), marks(complete(2), CONFIRMED))
+    with Board(tmp_path, parts) as board:
+        board.port.expect("image good")
+
+
+def test_console_refuses_what_it_could_not_start(tmp_path, second_boot, payloads):
+    with Board(tmp_path, flash(second_boot, image(payloads("old")), None, marks(complete(4), CONFIRMED))) as board:
+        open_console(board)
+        ymodem(board.port, image(bytes(4096)))
+        board.port.expect("refused, 1002.*image old")
 
 
 def test_trial_is_counted_watched_and_given_up(tmp_path, second_boot, payloads):

@@ -84,6 +84,10 @@ int second_boot_get(uint32_t ms) {
     }
 }
 
+bool second_boot_can_start(const struct ota_boot_choice *choice) {
+    return choice->payload_size > 0;
+}
+
 void second_boot_put(uint8_t c) {
     (void)c;
 }

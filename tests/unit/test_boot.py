@@ -1,6 +1,8 @@
 """The second boot's decision against DESIGN.md's rules written a second time, over random histories of both slots."""
 
+import ctypes as c
 import dataclasses
+import itertools
 import random
 
 import pytest
@@ -48,7 +50,7 @@ class Case:
         return self.image == "good" and self.counter >= floor
 
 
-def expect(cases, suspicious):
+def expect(cases, suspicious, unloadable=()):
     """(how, slot, trial, {slot: reason it is rejected for})."""
     reasons = {}
     confirmed = [i for i in (0, 1) if cases[i].is_confirmed()]
@@ -67,10 +69,10 @@ def expect(cases, suspicious):
             reasons[i] = 1009
         else:
             return TRIAL, i, case.tried + 1, reasons
-    if newest is not None and (cases[newest].verifies(floor) if suspicious else cases[newest].image in ("good", "broken")):
+    if newest is not None and newest not in unloadable and (cases[newest].verifies(floor) if suspicious else cases[newest].image in ("good", "broken")):
         return CONFIRMED, newest, 0, reasons
     for i in sorted((0, 1), key=lambda i: (not cases[i].is_confirmed(), i)):
-        if not cases[i].rejected and i not in reasons and cases[i].verifies(floor):
+        if not cases[i].rejected and i not in reasons and i not in unloadable and cases[i].verifies(floor):
             return (CONFIRMED if cases[i].is_confirmed() else VERIFIED), i, 0, reasons
     return CONSOLE, 0, 0, reasons
 
@@ -97,10 +99,10 @@ def read_trailer(flash, slot):
     return trailer
 
 
-def check(cases, suspicious, r):
+def check(cases, suspicious, r, unloadable=()):
     flash = flash_of(cases, r)
-    how, slot, trial, reasons = expect(cases, suspicious)
-    code, choice = boot(flash, ((0, SLOT), (SLOT, SLOT)), suspicious=suspicious)
+    how, slot, trial, reasons = expect(cases, suspicious, unloadable)
+    code, choice = boot(flash, ((0, SLOT), (SLOT, SLOT)), suspicious=suspicious, unloadable=sum(1 << i for i in unloadable))
     assert (code, choice.how, choice.trial, flash.chip.misuses, flash.chip.erases) == (0, how, trial, 0, 0)
     if how != CONSOLE:
         assert (choice.slot, choice.offset, choice.payload_size) == (slot, slot * SLOT + 32, 400)
@@ -117,7 +119,7 @@ def check(cases, suspicious, r):
 def test_random_histories_are_decided_by_the_rules(seed):
     r = random.Random(seed)
     for _ in range(50):
-        check((random_case(r), random_case(r)), r.random() < 0.3, r)
+        check((random_case(r), random_case(r)), r.random() < 0.3, r, r.choice(((), (), (0,), (1,), (0, 1))))
 
 
 def test_random_histories_meet_every_outcome():
@@ -148,6 +150,38 @@ def test_a_decision_repeated_until_it_settles_changes_nothing_any_more(seed):
         second = boot(flash, slots)[1]
         assert (first.how, first.slot) == (second.how, second.slot) and first.how != TRIAL
         assert flash.get(0, 2 * SLOT) == before
+
+
+def misreads(flash, spoilt, fails):
+    """From now on flash reads wrong once, or not at all: the read numbered `spoilt`."""
+    kind = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_uint32, c.c_void_p, c.c_uint32)
+    read, count = kind(flash.io.read), itertools.count()
+
+    def spoil(ctx, offset, buf, n):
+        r, hit = read(ctx, offset, buf, n), next(count) == spoilt
+        if hit and not fails:
+            c.cast(buf, c.POINTER(c.c_uint8))[n // 2] ^= 1
+        return -1 if hit and fails else r
+
+    flash.spoil = kind(spoil)  # kept as long as the flash
+    flash.io.read = c.cast(flash.spoil, c.c_void_p)
+    return count
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_flash_that_reads_wrong_once_takes_no_image_its_trial(fails):
+    old, new = Case("good", 5, 5, 1, 2, 0, 2, 0), Case("good", 6, 6, 2, 2)
+    slots, spoilt = ((0, SLOT), (SLOT, SLOT)), 0
+    while True:
+        flash = flash_of((old, new), random.Random(1))
+        count = misreads(flash, spoilt, fails)
+        boot(flash, slots)
+        choice = boot(flash, slots)[1]
+        assert (choice.how, choice.slot) == (TRIAL, 1), spoilt
+        if next(count) <= spoilt:
+            break
+        spoilt += 1
+    assert spoilt > 20
 
 
 def test_min_counter_of_the_configuration_is_ignored():

@@ -347,6 +347,11 @@ void second_boot_restart(void) {
     longjmp(out, LEAVE_RESTART);
 }
 
+bool second_boot_can_start(const struct ota_boot_choice *choice) {
+    (void)choice;
+    return true;
+}
+
 void second_boot_start(const struct ota_boot_choice *choice, uint32_t slot_offset) {
     (void)slot_offset;
     chosen = (struct sim_choice){choice->how, choice->slot, choice->trial, choice->offset, choice->payload_size};
