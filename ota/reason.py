@@ -46,6 +46,7 @@ _REASONS = (
     (1075, -1, "patch is cut short or too long"),
     (1090, -1, "not confirmed in its trials"),
     (1091, -1, "rolled back by the application"),
+    (1092, -1, "reached no server in its trial"),
 )
 
 

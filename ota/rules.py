@@ -20,6 +20,7 @@ _E_BIG = const(1027)
 _E_BUSY = const(1029)
 _E_TRIAL = const(1030)
 _E_REJECTED = const(1031)
+_E_ALONE = const(1092)
 
 
 def of(service, board, config):
@@ -64,7 +65,7 @@ class Rules:
         if not self._fetches(notice.url):
             raise OSError(_E_URL)
         self._check_signature(notice, work)
-        if inactive.rejected and inactive.holds(int(notice.patch), notice.size, notice.digest):
+        if inactive.rejected and inactive.reason != _E_ALONE and inactive.holds(int(notice.patch), notice.size, notice.digest):
             raise OSError(_E_REJECTED)
 
     def check_idle(self, notice, running):

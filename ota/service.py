@@ -1,11 +1,4 @@
-"""The OTA service: AliOS's `ota_service_t` and the seven steps of an update, advanced by poll().
-
-    service = OtaService()
-    service.pk, service.dn, service.ds = "a1...", "board-1", "secret"
-    ota_service_init(service)
-    while True:
-        service.poll()
-"""
+"""The OTA service: AliOS's `ota_service_t` and the seven steps of an update, advanced by poll(). README.md has an example."""
 
 # SPDX-License-Identifier: MIT
 import time
@@ -25,6 +18,7 @@ _RULES = ("rules", "verify.digestsign", "verify")
 _E_DECLINED = const(1028)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
+_E_ALONE = const(1092)
 
 
 class OtaService:
@@ -37,7 +31,8 @@ class OtaService:
     tls: to the broker, or DTLS to the CoAP server. poll_s: how often a CoAP server is asked. auth_server: (host, port) that
     gives a device secret for the product's, if ds is empty.
     accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched.
-    auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset.
+    auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset, or, if
+    no server was reached, as a failed one.
     """
 
     def __init__(self, board=None, config=None):
@@ -79,7 +74,7 @@ class OtaService:
         forget("running", *_RULES)
         self.sys_ver = "micropython-%d.%d.%d" % sys.implementation.version[:3]
         self._start_ms = time.ticks_ms()
-        self._inbox = None
+        self._inbox, self._alone = None, True
         self._open_transport()
         self.inited = True
 
@@ -100,9 +95,13 @@ class OtaService:
             self._notified()
         if self._steps:
             self._advance()
-        elif self.in_trial and time.ticks_diff(time.ticks_ms(), self._start_ms) > self.trial_timeout_s * 1000:
+        elif self.in_trial and self._inactive.confirmed and time.ticks_diff(time.ticks_ms(), self._start_ms) > self.trial_timeout_s * 1000:
             self._say("trial not confirmed in time")
-            self._board.reset()
+            try:
+                if self._alone:  # not the fault of the image, perhaps: it may be fetched again
+                    self._active.reject(_E_ALONE)
+            finally:
+                self._board.reset()
         return self.updating
 
     def check(self):
@@ -148,6 +147,7 @@ class OtaService:
 
     def _connected(self):
         """After every connection: the version, then what the server does not know yet."""
+        self._alone = False
         if not self._transport.inform(self.ota_ver):
             return
         try:

@@ -110,6 +110,15 @@ def test_rollback_of_the_update_before_is_not_this_ones(desc):
     assert at(told, (rules.reported, 100, ""), (rules.reported, -1, desc)).state == FAILED
 
 
+def test_trial_in_an_outage_is_given_another_and_not_for_ever():
+    committed = at(NEW, (rules.pushed,), (rules.reported, 100, ""))
+    assert at(NEW, (rules.pushed,), (rules.reported, -1, "1092")).state == NOTIFIED, "of the update before"
+    for left in (2, 1, 0):
+        back = at(committed, (rules.informed, "1.0.0"), (rules.pushed,), (rules.reported, -1, "1092"))
+        assert back.state == (WAITING if left else FAILED)
+        committed = at(back, (rules.pushed,), (rules.reported, 100, ""))
+
+
 def test_restarts_without_progress_come_to_an_end():
     update, count = NEW, 0
     while update.state in rules.OPEN:

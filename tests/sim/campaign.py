@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import world
+from mpota import patch
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("MPOTA_BUILD", ROOT / "build"))
@@ -120,7 +121,7 @@ class Prover:
     def world(self, board, size):
         folder = BUILD / "prove" / "world" / f"{board}-{size}"
         stamp = folder / "stamp"
-        wanted = hashlib.sha256((HERE / "world.py").read_bytes()).hexdigest()
+        wanted = hashlib.sha256((HERE / "world.py").read_bytes()).hexdigest() + patch.build.digest()
         if not stamp.exists() or stamp.read_text() != wanted:
             world.make(folder, board, size)
             stamp.write_text(wanted)

@@ -47,12 +47,13 @@ CODES = {
     1075: ("E_PATCH_SIZE", -1, "patch is cut short or too long"),
     1090: ("E_TRIES", -1, "not confirmed in its trials"),
     1091: ("E_ROLLBACK", -1, "rolled back by the application"),
+    1092: ("E_ALONE", -1, "reached no server in its trial"),
 }
 
 LATER = {1029, 1030}  # says nothing about the artifact: the device is not ready for it
-WENT_BACK = {1090, 1091}
+WENT_BACK = {1090, 1091, 1092}
 # The next attempt can end otherwise: the application, the network, the flash.
-RETRY = {1028, 1040, 1041, 1042, 1043, 1044, 1060, 1061}
+RETRY = {1028, 1040, 1041, 1042, 1043, 1044, 1060, 1061, 1092}
 # "Verify failed" by the cloud's table, and the numbers AliOS sends for it.
 FINAL_STEPS = {-3, -10, -11, -12}
 

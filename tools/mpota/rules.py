@@ -80,7 +80,10 @@ def _failure(update, step, desc, now):
     code = codes.find(desc)
     if code in codes.WENT_BACK:
         # It is told after the inform that has this update told: before its own commit, it is the last one's.
-        return _failed(update, step, desc) if update.step == 100 or update.state in (UPDATED, FAILED) else update
+        if update.step != 100 and update.state not in (UPDATED, FAILED):
+            return update
+        if code not in codes.RETRY:
+            return _failed(update, step, desc)
     if update.state not in OPEN:
         return update
     if code in codes.LATER:

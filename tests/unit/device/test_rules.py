@@ -146,6 +146,16 @@ def test_artifact_that_was_rejected_is_refused():
     assert Case(board=board).code(notice("foreign")) == 0
 
 
+def test_artifact_whose_image_reached_no_server_may_come_again():
+    board = Board()
+    one = notice()
+    slot = board.slot(1)
+    slot.begin(IMAGE, one.size, one.digest)
+    slot.commit(2, 5)
+    slot.reject(1092)
+    assert Case(board=board).code(one) == 0
+
+
 def test_another_artifact_while_an_update_runs_is_refused():
     rules = Case().rules
     assert rules.check_idle(notice(), None) is True

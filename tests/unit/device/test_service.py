@@ -326,17 +326,60 @@ def test_confirm_that_cannot_be_written_is_reported_and_tried_again():
     assert not bench.service.in_trial
 
 
-def test_trial_that_nobody_confirms_ends_in_a_reset():
-    bench = Bench(confirmed=False, auto_confirm=False, trial_timeout_s=60)
-    bench.service.poll()
-    clock.now += 61000
+def on_trial(**fields):
+    """A board whose running image is on trial, and the other one confirmed."""
+    bench = Bench(confirmed=False, **fields)
+    slot = bench.slot
+    slot.begin(IMAGE, 100, b"digest")
+    slot.commit(1, 5)
+    slot.confirm()
+    return Bench(bench.board, **fields)
+
+
+def ends(bench):
+    """Whether the next poll restarts the board."""
     try:
         bench.service.poll()
-        assert False
+        return False
     except Reset:
-        pass
+        return True
+
+
+def test_trial_that_nobody_confirms_ends_in_a_reset():
+    bench = on_trial(auto_confirm=False, trial_timeout_s=60)
+    bench.service._connected()
+    bench.service.poll()
+    clock.now += 59000
+    assert not ends(bench)
+    clock.now += 2000
+    assert ends(bench) and not bench.board.slot(0).rejected
     bench.service.confirm()
     assert bench.service.poll() is False
+
+
+def test_trial_that_reaches_no_server_has_failed_and_may_come_again():
+    bench = on_trial(trial_timeout_s=60)
+    clock.now += 61000
+    assert ends(bench)
+    assert bench.board.slot(0).reason == 1092
+    bench.board.chip.broken = True
+    assert ends(bench), "flash that fails does not hold it up"
+
+
+def test_image_that_reached_no_server_is_fetched_anew_when_it_is_told_of():
+    bench = begun()
+    assert bench.finish()
+    bench.slot.reject(1092)
+    again = begun(board=bench.board)
+    again.service._connected()
+    assert again.transport.reports[0] == (-1, "1092 reached no server in its trial")
+    assert again.finish() and again.slot.complete and not again.slot.rejected
+
+
+def test_factory_image_waits_for_its_server_for_ever():
+    bench = Bench(confirmed=False, trial_timeout_s=60)
+    clock.now += 1000000
+    assert not ends(bench) and not bench.board.slot(0).rejected
 
 
 def test_rollback_is_reported_once_by_the_image_that_returned():
@@ -359,11 +402,7 @@ def test_rollback_goes_to_the_confirmed_slot_only():
     assert code_of(bench.service.rollback) == 1091
     bench = Bench(confirmed=False)
     assert code_of(bench.service.rollback) == 1091
-    slot = bench.slot
-    slot.begin(IMAGE, 100, b"digest")
-    slot.commit(1, 5)
-    slot.confirm()
-    bench = Bench(bench.board)
+    bench = on_trial()
     try:
         bench.service.rollback()
         assert False
