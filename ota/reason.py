@@ -47,6 +47,7 @@ _REASONS = (
     (1090, -1, "not confirmed in its trials"),
     (1091, -1, "rolled back by the application"),
     (1092, -1, "reached no server in its trial"),
+    (1093, -1, "no image to go back to"),
 )
 
 

@@ -19,6 +19,7 @@ _E_DECLINED = const(1028)
 _E_VERSION = const(1051)
 _E_ROLLBACK = const(1091)
 _E_ALONE = const(1092)
+_E_NO_WAY_BACK = const(1093)
 
 
 class OtaService:
@@ -73,8 +74,7 @@ class OtaService:
         self.ota_ver, self._counter = running.read(self._active, board.feed)
         forget("running", *_RULES)
         self.sys_ver = "micropython-%d.%d.%d" % sys.implementation.version[:3]
-        self._start_ms = time.ticks_ms()
-        self._inbox, self._alone = None, True
+        self._start_ms, self._inbox, self._alone = time.ticks_ms(), None, True
         self._open_transport()
         self.inited = True
 
@@ -120,7 +120,7 @@ class OtaService:
     def rollback(self):
         """Gives up the image on trial and restarts into the confirmed one. OSError if there is nothing to go back to."""
         if not self.in_trial or not self._inactive.confirmed:
-            raise OSError(_E_ROLLBACK)
+            raise OSError(_E_NO_WAY_BACK)
         self._active.reject(_E_ROLLBACK)
         self._restart()
 

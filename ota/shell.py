@@ -15,6 +15,7 @@ from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, MQTT
 
 _LINE_MAX = const(256)
 _ALONE_MS = const(600000)
+_E_NO_TLS = const(1045)
 _DOWNLOADS = {"https": DOWNLOAD_HTTPS, "http": DOWNLOAD_HTTP, "coap": DOWNLOAD_COAP}
 _IDENTITY = ("pk", "dn", "ds", "ps")
 _USAGE = """usage: OTA_APP pk dn ds ps
@@ -146,6 +147,8 @@ class Shell:
             from ota import reason
 
             print("%s: %s (%s)" % (name, reason.of(e.errno)[1], e.errno))
+        except Exception as e:  # a driver's: whatever is kept, the prompt must come, where it is mended
+            print("%s: %r" % (name, e))
 
     def _keep(self, changes):
         self._settings = settings.change(self._board, changes)
@@ -160,7 +163,7 @@ class Shell:
         self._board.reset()
 
     def _netmgr(self, words):
-        if len(words) == 3 and words[0] == "connect":
+        if len(words) == 3 and words[0] == "connect" and 0 < len(words[1].encode()) <= 32 and len(words[2].encode()) <= 64:
             self._keep({"ssid": words[1], "password": words[2]})
             self._join()
         elif words == ["clear"]:
@@ -180,6 +183,8 @@ class Shell:
         if len(words) != 4 or not good or not 0 < len(words[0]) <= 20 or not 0 < len(words[1]) <= 32:
             print(_USAGE)
             return
+        if not words[2] and not self._board.has_tls:
+            raise OSError(_E_NO_TLS)  # before the identity that works is forgotten
         self._keep(dict(zip(_IDENTITY, words)))
         print("Hello OTA.")
         self._start_service()
@@ -206,23 +211,20 @@ class Shell:
         return _server(text, self._scheme, self._board.has_tls)
 
     def _ota(self, words):
-        if len(words) == 2 and words[0] in ("server", "auth") and self._server(words[1]):
-            self._keep({words[0]: words[1]})
-        elif len(words) == 2 and words[0] == "download" and words[1] in _DOWNLOADS:
-            self._keep({"download": words[1]})
-        elif not self.service:
-            print("not started; use OTA_APP")
-        elif words == ["status"]:
-            print(self.service.status())
-        elif words == ["check"]:
-            self.service.check()
-        elif words == ["confirm"]:
-            self.service.confirm()
-        elif words == ["rollback"]:
-            self.service.rollback()
-        else:
+        name, value = words if len(words) == 2 else ("", "")
+        if self._server(value) if name in ("server", "auth") else name == "download" and value in _DOWNLOADS:
+            self._keep({name: value})
+            if self.service:
+                print("from the next OTA_APP or reboot on")
+        elif words not in (["status"], ["check"], ["confirm"], ["rollback"]):
             print("usage: ota status | check | confirm | rollback")
             print("       ota server [SCHEME://]HOST:PORT | download SCHEME | auth HOST:PORT")
+        elif not self.service:
+            print("not started; use OTA_APP")
+        elif words[0] == "status":
+            print(self.service.status())
+        else:
+            getattr(self.service, words[0])()
 
 
 def _words(line):

@@ -79,7 +79,7 @@ class Link:
 
         self._feed(True)
         try:
-            info = socket.getaddrinfo(self._server[0], self._server[1])[0]
+            info = socket.getaddrinfo(self._server[0], int(str(self._server[1])))[0]  # as net.py's
         except (OSError, OverflowError):
             raise OSError(_EHOSTUNREACH)  # a port has its own number, or a text, for it
         finally:

@@ -147,4 +147,4 @@ class Mqtt:
             self._client = None
         self._backoff_ms = min(self._backoff_ms * 2 or _BACKOFF_MS, _BACKOFF_MAX_MS)
         self._next_ms = time.ticks_add(time.ticks_ms(), self._backoff_ms // 2 + random.getrandbits(10) * self._backoff_ms // 2048)
-        print("ota: no broker,", e)
+        print("ota: broker refuses," if type(e) is MQTTException else "ota: no broker,", e)

@@ -155,7 +155,7 @@ class _SocketModule:
     def getaddrinfo(self, host, port, *hints):
         self._feed(True)
         try:
-            return self._socket.getaddrinfo(host, port, *hints)
+            return self._socket.getaddrinfo(host, int(str(port)), *hints)  # a frozen one above 8191 is no number to Unix's
         except (OSError, OverflowError):
             # the port's own number or text for it, none of them an errno; or a port beyond all numbers
             raise OSError(_EHOSTUNREACH)

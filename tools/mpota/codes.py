@@ -48,6 +48,7 @@ CODES = {
     1090: ("E_TRIES", -1, "not confirmed in its trials"),
     1091: ("E_ROLLBACK", -1, "rolled back by the application"),
     1092: ("E_ALONE", -1, "reached no server in its trial"),
+    1093: ("E_NO_WAY_BACK", -1, "no image to go back to"),
 }
 
 LATER = {1029, 1030}  # says nothing about the artifact: the device is not ready for it

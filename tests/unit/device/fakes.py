@@ -122,7 +122,7 @@ class Config:
         self.DIGEST_KEY = self.IMAGE_KEYS[0]
 
 
-class Reset(Exception):
+class Reset(BaseException):
     """The board restarts."""
 
 

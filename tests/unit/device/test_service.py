@@ -399,9 +399,9 @@ def test_rollback_is_reported_once_by_the_image_that_returned():
 
 def test_rollback_goes_to_the_confirmed_slot_only():
     bench = Bench()
-    assert code_of(bench.service.rollback) == 1091
+    assert code_of(bench.service.rollback) == 1093
     bench = Bench(confirmed=False)
-    assert code_of(bench.service.rollback) == 1091
+    assert code_of(bench.service.rollback) == 1093
     bench = on_trial()
     try:
         bench.service.rollback()

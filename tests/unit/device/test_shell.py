@@ -36,7 +36,7 @@ class Service:
         self.called.append("confirm")
 
     def rollback(self):
-        raise OSError(1091, "")
+        raise OSError(1093, "")
 
     def deinit(self):
         self.called.append("deinit")
@@ -100,7 +100,6 @@ def test_words_too_long_to_be_kept_change_nothing():
     one = shell()
     long = "x" * 129
     assert typed(one, "OTA_APP a1 d %s p\n" % long) == ["OTA_APP: error (28)"]
-    assert typed(one, "netmgr connect net %s\n" % long) == ["netmgr: error (28)"]
     assert saved(one) == {} and one.service is None
 
 
@@ -159,6 +158,37 @@ def test_network_without_words_tells_its_state():
     assert typed(shell(), "netmgr connect only-ssid\n")[0].startswith("usage: netmgr")
 
 
+def test_network_that_no_radio_takes_is_not_kept():
+    one = shell()
+    for words in ("a" * 33 + " secret", "net " + "p" * 65, '"" secret', "\u00fc" * 17 + " secret"):
+        assert typed(one, "netmgr connect " + words + "\n")[0].startswith("usage: netmgr"), words
+        assert "ssid" not in saved(one)
+    typed(one, "netmgr connect " + "a" * 32 + " " + "p" * 64 + "\n")
+    assert saved(one)["password"] == "p" * 64
+
+
+def test_driver_that_refuses_what_is_kept_leaves_the_prompt():
+    def refuse(ssid, password):
+        raise ValueError("ssid")
+
+    board = Board()
+    board.network_connect = refuse
+    one = shell(dict(IDENTITY, ssid="net"), board)
+    one.start()
+    assert printed[0].startswith("netmgr: ValueError") and one.service and printed[-1] == "# "
+    assert typed(one, "netmgr connect other secret\n")[0].startswith("netmgr: ValueError")
+
+
+def test_registration_that_cannot_be_leaves_the_service_and_its_identity():
+    board = Board()
+    board.has_tls = False
+    one = shell(board=board)
+    typed(one, "OTA_APP a1 d s p\n")
+    service = one.service
+    assert typed(one, 'OTA_APP a2 d "" p\n')[0].endswith("(1045)")
+    assert one.service is service and "deinit" not in service.called and saved(one)["pk"] == "a1"
+
+
 def test_network_saved_without_a_password_is_open():
     board = Board()
     shell({"ssid": "net"}, board).start()
@@ -170,10 +200,12 @@ def test_server_must_be_host_and_port():
     for text in ("host", "host:", ":1883", "host:x", "host:-1", "host:1 2", "host:0", "host:65536", "host:" + "9" * 30):
         typed(one, "ota server " + text + "\n")
         assert "server" not in saved(one), text
+        assert printed[0].startswith("usage: ota"), text
     assert typed(one, "ota server broker.test:1883\n") == []
     assert saved(one)["server"] == "broker.test:1883"
     typed(one, "OTA_APP a1 d s p\n")
     assert one.service.server == ("broker.test", 1883)
+    assert typed(one, "ota server another.test:1883\n") == ["from the next OTA_APP or reboot on"]
 
 
 def test_board_without_tls_downloads_by_http():
@@ -199,7 +231,7 @@ def test_commands_of_the_service_need_the_service():
 def test_refusal_of_a_command_is_told_in_words():
     one = shell()
     typed(one, "OTA_APP a1 d s p\n")
-    assert typed(one, "ota rollback\n") == ["ota: rolled back by the application (1091)"]
+    assert typed(one, "ota rollback\n") == ["ota: no image to go back to (1093)"]
 
 
 def test_reboot_restarts_the_board():
