@@ -1,6 +1,10 @@
 # The list of entry points. Everything made goes to build/; tools/setup installs what is missing.
 # SPDX-License-Identifier: MIT
 
+ifneq ($(words $(CURDIR)),1)
+$(error $(CURDIR): make takes no folder with a space in its name)
+endif
+
 BUILD := $(CURDIR)/build
 VENV := $(BUILD)/venv/bin
 MICROPY_DIR ?=
@@ -25,6 +29,7 @@ SERVER ?=
 OUT ?=
 MANIFEST ?=
 BOARD ?=
+export VERSION COUNTER
 export KCONFIG_CONFIG ?= $(CURDIR)/.config
 # Firmware pairs for patches: a folder whose README.md lists them.
 CORPUS ?=
@@ -53,16 +58,23 @@ IMAGE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--key $(KEY)) 
 MADE_KEYS := $(if $(and $(KEY),$(DIGEST_KEY)),,keys)
 IMAGE = $(or $(OUT),$(CURDIR)/out/$(notdir $(APP))@$(1)-$(VERSION).img)
 
+# Before anything is built.
+define CHECK_VALUES
+	@printf '%s\n' "$$VERSION" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+(\+[0-9]+)?' || { echo "VERSION=$$VERSION: not of the form 1.2.3 or 1.2.3+4" >&2; false; }
+	@printf '%s\n' "$$COUNTER" | grep -Eqx '[0-9]+' || { echo "COUNTER=$$COUNTER: not a number" >&2; false; }
+endef
+
 .PHONY: menuconfig
 menuconfig: setup ## choose board, product, protocol, keys and more for the builds that follow
 	@cd boards && $(VENV)/menuconfig
 
 defconfig@%: setup ## begin a configuration anew with the defaults of a board
+	@[ -f boards/$*/defconfig ] || { echo "defconfig: there is $(patsubst boards/%/defconfig,%,$(wildcard boards/*/defconfig)), no $*" >&2; false; }
 	@$(VENV)/defconfig --kconfig boards/Kconfig boards/$*/defconfig
 
 .PHONY: otaapp
 otaapp: setup $(MADE_KEYS) ## build and sign the sample application for the configured board
-	@$(MAKE) otaapp@$$($(VENV)/mpota config board)
+	@board=$$($(VENV)/mpota config board) && $(MAKE) otaapp@$$board
 
 LINUXHOST := $(BUILD)/linuxhost
 CORE_C := $(addprefix ota/core/,boot.c image.c rsa.c sha256.c trailer.c)
@@ -70,6 +82,7 @@ CORE_C := $(addprefix ota/core/,boot.c image.c rsa.c sha256.c trailer.c)
 .PHONY: otaapp@linuxhost
 otaapp@linuxhost: IMG = $(call IMAGE,linuxhost)
 otaapp@linuxhost: setup $(MADE_KEYS) ## build and sign the sample application: VERSION= COUNTER= APP= PRODUCT= KEY= DIGEST_KEY= CA= SERVER= OUT=
+	$(CHECK_VALUES)
 	@mkdir -p $(LINUXHOST)/gen $(dir $(IMG))
 	@$(VENV)/mpota firmware $(LINUXHOST)/gen --board linuxhost $(FIRMWARE_OPTIONS)
 	@cp $(APP)/main.py $(LINUXHOST)/gen/main.py
@@ -94,6 +107,7 @@ otaapp@esp8266 otaapp@esp8266-2m: GEN = $(TO)/gen
 otaapp@esp8266: ## the same for the emulated ESP8266; with MICROPY_DIR= and ESP_SDK= for the chip itself
 otaapp@esp8266-2m: ## the same for 2 MiB of flash
 otaapp@esp8266 otaapp@esp8266-2m: setup $(MADE_KEYS)
+	$(CHECK_VALUES)
 	@$(if $(CHIP),$(MAKE) -s -C boards/esp8266 check MICROPY_DIR=$(MICROPY_TOP))
 	@mkdir -p $(GEN) $(dir $(IMG))
 	@$(VENV)/mpota firmware $(GEN) --board $(NAME) $(FIRMWARE_OPTIONS)
@@ -157,7 +171,7 @@ bench: setup keys ## sizes of patches beside other engines', instruction counts,
 
 .PHONY: size
 size: ## flash and RAM per board
-	@$(MAKE) EMULATED=yes otaapp@esp8266 otaapp@linuxhost > /dev/null
+	@for board in esp8266 linuxhost; do $(MAKE) EMULATED=yes otaapp@$$board OUT=$(BUILD)/size/$$board.img > /dev/null || exit 1; done
 	@$(VENV)/python tests/bench/size.py $(BUILD)
 
 .PHONY: lock
@@ -167,5 +181,6 @@ lock: setup ## pin the Python packages anew
 	    --no-emit-find-links --no-emit-trusted-host -o $$list/requirements.txt $$list/requirements.in || exit 1; done
 
 .PHONY: clean
-clean: ## remove everything made
-	rm -rf build out
+clean: ## remove everything made but build/keys: without its key no board can be updated any more
+	@find $(BUILD) -mindepth 1 -maxdepth 1 ! -name keys -exec rm -rf {} +
+	@rm -rf out

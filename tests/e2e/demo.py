@@ -4,6 +4,7 @@
 """
 # SPDX-License-Identifier: MIT
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -152,7 +153,7 @@ def interrupted_update(publisher, server, board, images):
     chapter("1.4: power is cut in mid-download; the fetch resumes from its mark")
     slot = boards.load("linuxhost" if isinstance(board, LinuxBoard) else "esp8266").slots[0]
     with publisher.start(images["1.4.0"]):
-        board.wait_for_marks(slot, "SSP{30,60}")
+        board.wait_for_marks(slot, "SSP{5,60}")
         board.cut()
     console.print(f"  the board was switched off; its trailer reads {board.marks(slot)}")
     board.start()
@@ -201,7 +202,13 @@ if __name__ == "__main__":
     demos = {demo.name: demo for demo in (EspDemo, LinuxDemo)}
     if name not in demos:
         sys.exit(f"demo: {name}: no demo of this board; there is {', '.join(demos)}")
+    lock = open(BUILD / "demo.lock", "w")
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         main(demos[name]())
+    except BlockingIOError:
+        sys.exit(f"demo: another one runs in {BUILD}")
     except AssertionError as error:
         sys.exit(f"demo: not seen: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -83,6 +83,22 @@ def test_full_standard_output_is_one_line(shelf):
     assert (done.returncode, done.stderr) == (1, "mpota: standard output: No space left on device\n")
 
 
+def test_links_in_a_circle_are_named(shelf, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    check(mpota("key", "show", shelf / "image.pem", "--der", tmp_path / "loop"), f"{tmp_path}/loop: Too many levels of symbolic links")
+    assert (tmp_path / "loop").is_symlink()
+
+
+def test_closed_standard_output_is_no_fault(shelf):
+    command = f'"{sys.executable}" -m mpota key show "{shelf}/image.pem" >&-'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_name_that_is_no_text_is_named(tmp_path):
+    check(mpota_process("serve", "--state", f"{tmp_path}/s\udcff"), f"{tmp_path}/s\\udcff: not UTF-8")
+
+
 def test_missing_mosquitto_is_named(state, tmp_path):
     script = "import mpota.broker, mpota.cli; mpota.broker._SEARCH = ''; mpota.cli.main()"
     environment = {**os.environ, "PATH": str(tmp_path)}

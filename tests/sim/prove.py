@@ -91,6 +91,8 @@ def replay(identity, console):
     """One life again; True if it went well."""
     if identity.startswith("emulated/"):
         return emulated.check(console, EMULATED_CUTS, identity)
+    if identity.count("/") != 3:
+        raise click.BadParameter(f"{identity} is not of the form BOARD/SIZE/SCENARIO/CUTS", param_hint="--id")
     prover = Prover(BUILD / "prove")
     prover.build()
     failed, text = prover.replay(identity)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -50,7 +51,7 @@ def write(path, data, mode=0o666):
         if target.exists() and not target.is_file():
             target.write_bytes(data)
             return
-        target = target.resolve()
+        target = _resolved(target)
         if target.exists():
             mode &= target.stat().st_mode
         temporary = target.with_name(f".mpota-{secrets.token_hex(8)}")
@@ -91,13 +92,24 @@ def make_private(path):
 def check_out(path, inputs):
     """What would stop `write` can be told before the work: the folder is missing, or `path` is one of the files that are read."""
     try:
-        os.stat(Path(path).resolve().parent)
+        os.stat(_resolved(path).parent)
     except OSError as error:
         raise os_error(path, error) from error
     for given in inputs:
         with contextlib.suppress(FileNotFoundError):
             if os.path.isfile(given) and os.path.samefile(path, given):
                 raise ToolError(path, "would be written over, and it is read")
+
+
+def _resolved(path):
+    """Where links lead; OSError if to each other, in any Python."""
+    try:
+        found = Path(path).resolve()
+    except RuntimeError:
+        found = Path(path)
+    if found.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return found
 
 
 def _made(path, mode):

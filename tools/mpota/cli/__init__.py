@@ -36,7 +36,7 @@ def main():
     """The console script: one line on stderr and status 1 for what is wrong, 2 for wrong usage."""
     try:
         status = mpota.main(prog_name="mpota", standalone_mode=False)
-        sys.stdout.flush()
+        _flush()
     except ToolError as error:
         status = _complain(error)
     except click.ClickException as error:
@@ -45,7 +45,7 @@ def main():
     except (click.Abort, KeyboardInterrupt):
         status = 130
     except UnicodeEncodeError as error:  # arguments are bytes to the system
-        status = _complain(ToolError(error.object, "not UTF-8"))
+        status = _complain(ToolError(error.object[: error.end].split()[-1], "not UTF-8"))
     except OSError as error:
         if not error.filename and error.errno not in (errno.ENOSPC, errno.EPIPE):
             raise
@@ -53,9 +53,14 @@ def main():
     sys.exit(status)
 
 
+def _flush():
+    if sys.stdout:  # closed by who started us
+        sys.stdout.flush()
+
+
 def _complain(error):
     try:
-        sys.stdout.flush()
+        _flush()
     except OSError:
         with contextlib.suppress(OSError):  # or Python tries again when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

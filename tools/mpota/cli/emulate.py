@@ -27,7 +27,7 @@ ROM = "build/esp8266/rom/rom.elf"
 def emulate(name, flash, rom, ap, ap_password, folder):
     """Runs one emulated BOARD for each FLASH file until it is interrupted; a file that is missing is a blank flash.
 
-    A board's serial port has three addresses: socket for mpremote, rfc2217 for esptool, pty for ampy and terminals."""
+    A board's serial port has three addresses: socket for mpremote's commands, rfc2217 for esptool, pty for terminals, mpremote's prompt and ampy."""
     board = boards.load(name, folder)
     if board.chip != "esp8266":
         raise ToolError(name, "this board is not emulated")
