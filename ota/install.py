@@ -3,7 +3,8 @@
 `steps()` is a generator: every `next` hashes a part of the base or decodes and writes one of the result; its value is the new
 image's bytes. The old image is read in thousands of pieces, by the flash driver itself. After a cut the patch
 is decoded from its start again; what lies before the last progress mark is compared, and all behind it written again: a sector that
-reads right may hold cells that a cut left half programmed. If the comparison fails, flash has rotted, and all is written again.
+reads right may hold cells that a cut left half programmed. If the comparison fails, flash has rotted: nothing is kept then, and no mark may
+vouch for what is written again.
 """
 
 # SPDX-License-Identifier: MIT
@@ -36,12 +37,12 @@ class Install:
         self._size = 0
 
     def steps(self):
+        """0 if the comparison failed."""
         try:
-            if not (yield from self._make(self._inactive.installed)):
-                yield from self._make(0)
+            whole = yield from self._make(self._inactive.installed)
         except OSError as e:
             raise OSError(e.errno if e.errno >= _E_FIRST_REFUSAL else _E_FLASH)
-        return self._size
+        return self._size if whole else 0
 
     def _make(self, kept):
         """Makes the image; its first `kept` bytes are in flash already. Returns False if they are others."""

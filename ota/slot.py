@@ -108,6 +108,8 @@ class Slot:
         self._forget()
         self._flash.erase(self.trailer, self._flash.sector)
         self.load()
+        if self._rejected or self.tried:  # worn: it would speak of the new artifact
+            raise OSError(_E_FLASH)
         self._append(_STARTED, artifact_type, size, digest[:6], 2)
         self.load()
 
@@ -194,10 +196,9 @@ class Slot:
     def _trailer_parts(self):
         """Reads the trailer part by part into the scratch buffer; yields the offset of each. A place that cannot be read (ECC)
         is no mark, but one that _forget zeroes."""
-        buf = self.buf
-        for offset in range(self.trailer, self.offset + self.size, len(buf)):
+        for offset in range(self.trailer, self.offset + self.size, len(self.buf)):
             try:
-                self._flash.read(offset, buf)
+                self._flash.read(offset, self.buf)
             except OSError:
                 self._read_places(offset)
             yield offset
@@ -208,8 +209,7 @@ class Slot:
             try:
                 self._flash.read(offset + place, view[place : place + _MARK])
             except OSError:
-                for i in range(place, place + _MARK):
-                    view[i] = _COMPLETE
+                view[place : place + _MARK] = b"C" * _MARK
 
     def _forget(self):
         """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""

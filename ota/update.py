@@ -150,7 +150,13 @@ class Update:
         slot = self._inactive
         header_size, payload_size = self._info[3:5]
         patch = (slot.artifact_offset() + header_size, payload_size)
-        size = yield from Install(self._active, slot, patch, self._buf, self._patch_state, self._installed).steps()
+        install = Install(self._active, slot, patch, self._buf, self._patch_state, self._installed)
+        size = yield from install.steps()
+        if not size:
+            slot.begin(PATCH, self.notice.size, self.notice.digest)
+            slot.step(self.notice.size)
+            size = yield from install.steps()
+        del install  # its memory is wanted
         state, fault = yield from self._read(slot.offset, size)
         self._check(state, fault, False)
 

@@ -392,6 +392,21 @@ def test_installed_sector_that_has_rotted_is_written_again():
         assert is_installed(bench) and bench.source.opened == []
 
 
+def test_marks_vouch_for_nothing_once_the_comparison_has_failed():
+    bench = stopped_install()
+    chip = bench.board.chip
+    chip.put(SLOT, bytes([image("new")[0] ^ 1]))
+    steps = bench.update().steps()
+    for _ in steps:
+        if chip.erased[16 + 1] == 2:
+            break
+    steps.close()
+    assert bench.slot.installed == SECTOR and bench.slot.progress == bench.notice.size + SECTOR
+    again = patched(board=bench.board)
+    again.run()
+    assert is_installed(again) and again.source.opened == [] and chip.erased[16 + 1] == 3
+
+
 def test_flash_that_fails_under_the_decoder_is_told_as_such():
     for window_or_input in (112, 128):
         bench = patched()
