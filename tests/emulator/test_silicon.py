@@ -32,6 +32,50 @@ void start(void) {
         board.port.expect(f"word {0x11111111 * (slot >> 20):x}\r")
 
 
+RF_WRITE = """
+#include <stdio.h>
+#include "%s"
+static uint8_t cells[128];
+static uint32_t cut, writes;
+uint32_t mpota_bank(void) { return 3; }
+int SPIParamCfg(uint32_t id, uint32_t chip, uint32_t block, uint32_t sector, uint32_t page, uint32_t mask) { return 0; }
+int SPIRead(uint32_t at, void *to, uint32_t n) {
+    memcpy(to, at == RF_PARAMETERS ? cells : default_init_data, n);
+    return 0;
+}
+int SPIWrite(uint32_t at, const void *from, uint32_t n) {
+    writes += at == RF_PARAMETERS;
+    for (uint32_t i = 0; i < n && i < cut; i++) cells[i] &= ((const uint8_t *)from)[i];
+    return 0;
+}
+static void boot(uint32_t bytes) { cut = bytes; mpota_start(); }
+int main(void) {
+    for (uint32_t bytes = 0; bytes <= 128; bytes++) {
+        memset(cells, 0xff, sizeof(cells));
+        boot(bytes);
+        boot(128);
+        if (memcmp(cells, default_init_data, 128) != 0) return 1;
+        writes = 0;
+        boot(128);
+        if (writes != 0) return 2;
+    }
+    cells[0] = 0; // the owner's own
+    boot(128);
+    return writes != 0 || cells[0] != 0 ? 3 : 0;
+}"""
+
+
+def test_rf_parameters_whose_write_was_cut_are_completed_and_the_owners_are_kept(tmp_path):
+    """start.c on this computer, with data in the place of upstream's."""
+    data = ", ".join(str(n * 37 % 251) for n in range(128))
+    (tmp_path / "esp_init_data.c").write_text("#include <stdint.h>\n#include <string.h>\nint SPIRead(uint32_t, void *, uint32_t);\n"
+                                              "int SPIWrite(uint32_t, const void *, uint32_t);\n"
+                                              f"static const uint8_t default_init_data[] __attribute__((aligned(4))) = {{ {data} }};\n")
+    (tmp_path / "main.c").write_text(RF_WRITE % (SILICON / "start.c"))
+    subprocess.run(["gcc", "-std=c99", "-w", "-Dasm(x)=", "-I", tmp_path, "-I", GEN, "-I", REPO, tmp_path / "main.c", "-o", tmp_path / "rf"], check=True)
+    assert subprocess.run([tmp_path / "rf"]).returncode == 0
+
+
 def checked(*words):
     """What `make check` says is missing; a line for it, or none."""
     done = subprocess.run(["make", "-s", "-C", REPO / "boards" / "esp8266", "check", *words], capture_output=True, text=True, check=False)
