@@ -51,7 +51,7 @@ static enum packet receive_block(uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         int c = second_boot_get(BYTE_MS);
         if (c < 0) {
-            return PACKET_BAD;
+            return PACKET_NONE;
         }
         bytes[i] = (uint8_t)c;
     }
@@ -138,7 +138,7 @@ static int32_t receive_file(const struct ota_slot *slot) {
     bool begun = false, ended = false;
     for (;;) {
         enum packet p = receive();
-        quiet_ms = p == PACKET_NONE ? quiet_ms + POLL_MS : p == PACKET_BAD ? quiet_ms + STRAY_MS : 0;
+        quiet_ms = p == PACKET_DATA ? 0 : quiet_ms + (p == PACKET_NONE ? POLL_MS : STRAY_MS);
         if (quiet_ms >= QUIET_MS) {
             return 0;
         }

@@ -307,6 +307,16 @@ def test_console_that_hears_noise_and_then_nothing_restarts_the_board(tmp_path, 
         board.port.expect("image old", timeout=20)
 
 
+def test_console_that_hears_nothing_but_ends_of_files_restarts_the_board(tmp_path, second_boot, payloads):
+    with Board(tmp_path, flash(second_boot, image(payloads("old")), a_marks=marks(complete(4), CONFIRMED))) as board:
+        open_console(board)
+        for _ in range(40):
+            board.port.send(b"\x04" * 100)
+            if board.port.expect("(\x06C){100}|image old", timeout=20)[0] == b"image old":
+                return
+    raise AssertionError("the console is held open")
+
+
 def test_console_that_is_cancelled_starts_the_image(tmp_path, second_boot, payloads):
     with Board(tmp_path, flash(second_boot, image(payloads("old")), a_marks=marks(complete(4), CONFIRMED))) as board:
         open_console(board)
