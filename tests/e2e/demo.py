@@ -67,6 +67,7 @@ class EspDemo:
 
     def board(self, image):
         board = EspBoard(BUILD / "esp8266", FOLDER / "board", image, on_line=tell)
+        console.print("  esptool writes it through the emulated serial port, as fast as that is: a minute or two")
         wrote = [line for line in board.flash_with_esptool().splitlines() if line.startswith("Wrote")]
         note("1.0 flashed with esptool", "; ".join(wrote))
         return board

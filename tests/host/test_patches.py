@@ -72,6 +72,8 @@ def test_what_is_read_is_not_written_over(files):
     (files / "link").symlink_to("new")
     for out in ("old", "new", "link", "./old"):
         assert refused("patch", "make", "old", "new", out) == f"{out}: would be written over, and it is read"
+    for out in ("old", "patch"):
+        assert refused("patch", "apply", "old", "patch", out) == f"{out}: would be written over, and it is read"
     assert ((files / "old").read_bytes(), (files / "new").read_bytes()) == (OLD, NEW)
 
 

@@ -39,6 +39,7 @@ def make(old, new, out, arch, state, as_json):
 @click.argument("out", type=PATH)
 def apply(old, patch_path, out):
     """Turns OLD into OUT by PATCH, bare or signed; the result's hash is checked."""
+    storage.check_out(out, (old, patch_path))
     bare = patching.unwrap(storage.read(patch_path), patch_path)
     new = patching.apply(storage.read(old), bare, patch_path)
     storage.write(out, new)
