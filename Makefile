@@ -182,5 +182,5 @@ lock: setup ## pin the Python packages anew
 
 .PHONY: clean
 clean: ## remove everything made but build/keys: without its key no board can be updated any more
-	@[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name keys -exec rm -rf {} +
+	@[ ! -d $(BUILD) ] || find $(BUILD)/ -mindepth 1 -maxdepth 1 ! -name keys -exec rm -rf {} +
 	@rm -rf out

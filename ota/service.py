@@ -33,7 +33,7 @@ class OtaService:
     gives a device secret for the product's, if ds is empty.
     accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched.
     auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset, or, if
-    no server was reached, as a failed one.
+    no server was reached, as a failed one; not where there is nothing to go back to.
     """
 
     def __init__(self, board=None, config=None):
@@ -98,7 +98,7 @@ class OtaService:
         elif self.in_trial and self._inactive.confirmed and time.ticks_diff(time.ticks_ms(), self._start_ms) > self.trial_timeout_s * 1000:
             self._say("trial not confirmed in time")
             try:
-                if self._alone:  # not the fault of the image, perhaps: it may be fetched again
+                if self._alone and self._active.tried:  # not the image's fault, perhaps: it may be fetched again
                     self._active.reject(_E_ALONE)
             finally:
                 self._board.reset()

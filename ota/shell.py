@@ -147,7 +147,7 @@ class Shell:
             from ota import reason
 
             print("%s: %s (%s)" % (name, reason.of(e.errno)[1], e.errno))
-        except Exception as e:  # a driver's: whatever is kept, the prompt must come, where it is mended
+        except (ValueError, TypeError) as e:  # a driver's: whatever is kept, the prompt must come, where it is mended
             print("%s: %r" % (name, e))
 
     def _keep(self, changes):

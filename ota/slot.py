@@ -108,7 +108,7 @@ class Slot:
         self._forget()
         self._flash.erase(self.trailer, self._flash.sector)
         self.load()
-        if self._rejected or self.tried:  # worn: it would speak of the new artifact
+        if self._rejected or self._reported or self.tried or self.progress:  # worn: they would speak of the new artifact
             raise OSError(_E_FLASH)
         self._append(_STARTED, artifact_type, size, digest[:6], 2)
         self.load()

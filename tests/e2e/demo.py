@@ -206,9 +206,10 @@ if __name__ == "__main__":
     lock = open(BUILD / "demo.lock", "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        main(demos[name]())
     except BlockingIOError:
         sys.exit(f"demo: another one runs in {BUILD}")
+    try:
+        main(demos[name]())
     except AssertionError as error:
         sys.exit(f"demo: not seen: {error}")
     except KeyboardInterrupt:

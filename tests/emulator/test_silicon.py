@@ -59,15 +59,19 @@ int main(void) {
         boot(128);
         if (writes != 0) return 2;
     }
-    cells[0] = 0; // the owner's own
-    boot(128);
-    return writes != 0 || cells[0] != 0 ? 3 : 0;
+    for (uint32_t i = 0; i < 2; i++) { // the owner's own
+        memcpy(cells, default_init_data, 128);
+        cells[107] = i ? 0xff : 1;
+        boot(128);
+        if (writes != 0 || cells[107] != (i ? 0xff : 1)) return 3;
+    }
+    return 0;
 }"""
 
 
 def test_rf_parameters_whose_write_was_cut_are_completed_and_the_owners_are_kept(tmp_path):
     """start.c on this computer, with data in the place of upstream's."""
-    data = ", ".join(str(n * 37 % 251) for n in range(128))
+    data = ", ".join(str(n * 37 % 251 * (n < 100)) for n in range(128))
     (tmp_path / "esp_init_data.c").write_text("#include <stdint.h>\n#include <string.h>\nint SPIRead(uint32_t, void *, uint32_t);\n"
                                               "int SPIWrite(uint32_t, const void *, uint32_t);\n"
                                               f"static const uint8_t default_init_data[] __attribute__((aligned(4))) = {{ {data} }};\n")

@@ -22,7 +22,7 @@ FOLDER = BUILD / "emulator-updates"
 PRODUCT, SECRET = "a1mpotachip", "a-device-secret"
 WIFI = "netmgr connect mpota mpota-secret"
 FACTS = boards.load("esp8266", REPO / "boards")
-WELL, HANGS, CRASHES, STARVES, GREEDY, LOST = range(6)  # tests/apps/moods
+WELL, HANGS, CRASHES, STARVES, GREEDY, LOST, LENDS = range(7)  # tests/apps/moods
 BEHIND = "127.0.0.3"
 PATIENT_S = 120
 NUMBERS = itertools.count(1)
@@ -279,6 +279,16 @@ def test_good_image_survives_its_trial_in_a_silent_network(firmware, new_lamp):
         lamp.type("ota confirm")
         lamp.expect(f"confirmed 1.1.{LOST}$")
         assert lamp.marks(FACTS.slots[1]).endswith("CCTYY"), server  # one trial
+
+
+def test_watchdog_that_was_lent_is_taken_back(firmware, new_lamp):
+    """What blocks for ever must not keep a trial alive."""
+    lamp = new_lamp(f"1.0.{LENDS}")
+    lamp.start()
+    lamp.expect("moods: lent$")
+    start = time.monotonic()
+    lamp.expect("^wdt reset$", PATIENT_S)
+    assert 30 < time.monotonic() - start < 60
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ def _failure(update, step, desc, now):
         # It is told after the inform that has this update told: before its own commit, it is the last one's.
         if update.step != 100 and update.state not in (UPDATED, FAILED):
             return update
-        if code not in codes.RETRY:
+        if code not in codes.RETRY or update.state not in OPEN:
             return _failed(update, step, desc)
     if update.state not in OPEN:
         return update

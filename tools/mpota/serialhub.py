@@ -195,11 +195,12 @@ class SerialHub:
         self._to_board(self._receive(connection))
 
     def _from_managed(self, connection: socket.socket) -> None:
-        manager = self._managed[connection]
+        manager, data = self._managed[connection], self._receive(connection)
         try:
-            self._to_board(b"".join(manager.filter(self._receive(connection))))
+            data = b"".join(manager.filter(data))
         except Exception:  # a request that is none; the library says so in any way
-            self._drop(connection)
+            return self._drop(connection)
+        self._to_board(data)
 
     def _from_pty(self) -> None:
         with contextlib.suppress(OSError):

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "port.h"
 
-#include "boards/esp8266/silicon/erase.h"
+#include "boards/esp8266/silicon/chip.h"
 
 struct flashchip { uint32_t id, chip_size; };
 extern struct flashchip *flashchip; // the ROM's

@@ -70,7 +70,7 @@ void mp_hal_delay_ms(mp_uint_t ms) {
 }
 
 void port_poll(void) {
-    if (!ets_loop_dont_feed_sw_wdt) {
+    if (!watchdog_by_hand || watchdog_is_lent()) {
         watchdog_feed();
     }
     time_us();

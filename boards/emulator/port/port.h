@@ -52,9 +52,10 @@ struct spent {
 };
 extern struct spent port_spent;
 
-extern int ets_loop_dont_feed_sw_wdt; // machine.WDT() exists: only its feed() counts. Upstream's name
+extern bool watchdog_by_hand; // machine.WDT() exists: only its feed() counts
 void watchdog_start(void);
 void watchdog_feed(void);
+bool watchdog_is_lent(void);
 
 void uart_start(void);
 bool uart_has_input(void);

@@ -12,7 +12,7 @@ static machine_wdt_obj_t *mp_machine_wdt_make_new_instance(mp_int_t id, mp_int_t
     if (id != 0 || timeout_ms != 5000) { // the chip's is not adjustable
         mp_raise_ValueError(NULL);
     }
-    ets_loop_dont_feed_sw_wdt = 1;
+    watchdog_by_hand = true;
     watchdog_feed();
     return &the_watchdog;
 }

@@ -1,6 +1,7 @@
 // Resets and their causes, told as the SDK tells them; the watchdog; exceptions.
 // SPDX-License-Identifier: MIT
 #include "port.h"
+#include "boards/esp8266/silicon/chip.h"
 
 #define SYSTEM_REASON REG32(0x60001100) // RTC system memory: why the SDK restarted
 #define ROM_RESET_VECTOR 0x40000080u
@@ -9,7 +10,8 @@
 #define WATCHDOG_STAGE 10 // twice 2^10 x 1.6 ms: 3.3 s, the SDK's soft watchdog
 
 enum reset_cause reset_cause;
-int ets_loop_dont_feed_sw_wdt;
+bool watchdog_by_hand;
+static uint64_t lent_until; // us
 
 static enum reset_cause from_rom(uint32_t reason) {
     static const uint8_t causes[] = {CAUSE_POWER_ON, CAUSE_POWER_ON, CAUSE_EXTERNAL, CAUSE_SOFT, CAUSE_WATCHDOG, CAUSE_DEEP_SLEEP};
@@ -47,4 +49,12 @@ void watchdog_start(void) {
 
 void watchdog_feed(void) {
     WDT_FEED = WDT_FEED_KEY;
+}
+
+void mpota_lend_watchdog(bool lent) {
+    lent_until = lent ? time_us() + MPOTA_LENT_MS * 1000ull : 0;
+}
+
+bool watchdog_is_lent(void) {
+    return time_us() < lent_until;
 }

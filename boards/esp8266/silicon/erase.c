@@ -1,6 +1,6 @@
 // On the chip: as the SDK erases a sector, with the cache off and nothing running that could lie in flash.
 // SPDX-License-Identifier: MIT
-#include "erase.h"
+#include "chip.h"
 
 #define RAM __attribute__((section(".iram0.text"), noinline))
 

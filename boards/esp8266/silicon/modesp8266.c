@@ -3,7 +3,7 @@
 #include "py/mperrno.h"
 #include "py/runtime.h"
 
-#include "erase.h"
+#include "chip.h"
 
 static mp_obj_t erase_block(mp_obj_t block) {
     if (mpota_erase_block((uint32_t)mp_obj_get_int(block)) != 0) {
@@ -13,11 +13,8 @@ static mp_obj_t erase_block(mp_obj_t block) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(erase_block_obj, erase_block);
 
-// Upstream's machine.WDT() sets it for good: only its feed() counts then, not that the system waits for an event.
-extern int ets_loop_dont_feed_sw_wdt;
-
 static mp_obj_t watch(mp_obj_t by_hand) {
-    ets_loop_dont_feed_sw_wdt = mp_obj_is_true(by_hand);
+    mpota_lend_watchdog(!mp_obj_is_true(by_hand));
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(watch_obj, watch);

@@ -326,9 +326,11 @@ def test_confirm_that_cannot_be_written_is_reported_and_tried_again():
     assert not bench.service.in_trial
 
 
-def on_trial(**fields):
+def on_trial(tried=True, **fields):
     """A board whose running image is on trial, and the other one confirmed."""
     bench = Bench(confirmed=False, **fields)
+    if tried:
+        bench.board.slot(0)._append(ord("T"), 1, 0, bytes(6), 1)  # as the second boot does
     slot = bench.slot
     slot.begin(IMAGE, 100, b"digest")
     slot.commit(1, 5)
@@ -364,6 +366,13 @@ def test_trial_that_reaches_no_server_has_failed_and_may_come_again():
     assert bench.board.slot(0).reason == 1092
     bench.board.chip.broken = True
     assert ends(bench), "flash that fails does not hold it up"
+
+
+def test_image_that_is_not_on_trial_is_not_given_up():
+    """The second boot started it because nothing better was left."""
+    bench = on_trial(tried=False, trial_timeout_s=60)
+    clock.now += 61000
+    assert ends(bench) and not bench.board.slot(0).rejected
 
 
 def test_image_that_reached_no_server_is_fetched_anew_when_it_is_told_of():

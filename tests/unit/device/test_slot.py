@@ -85,7 +85,7 @@ def test_progress_is_marked_at_most_once_per_step_and_survives_a_cut():
 
 
 def test_trailer_that_an_erase_leaves_rejected_or_tried_takes_no_artifact():
-    for kind, number in ((0x58, 1090), (0x54, 0)):
+    for kind, number in ((0x58, 1090), (0x54, 0), (0x52, 0), (0x50, 4096)):
         board = Board()
         slot = board.slot(1)
         mark = bytearray(16)
