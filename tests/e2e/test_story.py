@@ -161,7 +161,7 @@ def test_board_that_is_cut_in_a_trial_goes_on_with_it_until_it_is_confirmed(serv
     lamp.expect(r"ota: confirmed 1\.1\.0$")
     assert marks(lamp, 1).endswith("TTYY")
     lamp.type("ota rollback")
-    lamp.expect(r"ota: rolled back by the application \(1091\)$")
+    lamp.expect(r"ota: no image to go back to \(1093\)$")
     lamp.type("reboot")
     lamp.expect("second boot: slot B, confirmed$")
     lamp.expect("manual: started$")
