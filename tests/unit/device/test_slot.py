@@ -84,22 +84,6 @@ def test_progress_is_marked_at_most_once_per_step_and_survives_a_cut():
     assert first_bytes(board) == "SS" + "P" * 64
 
 
-def test_trailer_that_an_erase_leaves_rejected_or_tried_takes_no_artifact():
-    board, slot = fresh()
-    erase, mark = board.chip.flash_erase, bytearray(16)
-
-    def worn(sector):
-        erase(sector)
-        board.chip.put(slot.trailer, mark)
-
-    board.chip.flash_erase = worn
-    for kind, number in ((0x58, 1090), (0x54, 0), (0x52, 0), (0x50, 4096)):
-        native.mark(mark, kind, 1, number, bytes(6))
-        assert code_of(slot.begin, IMAGE, 100, DIGEST) == E_FLASH
-    mark[:] = BLANK
-    slot.begin(IMAGE, 100, DIGEST)
-
-
 def test_progress_of_an_artifact_of_few_sectors_is_marked_at_each():
     board, slot = fresh()
     slot.begin(IMAGE, 3 * SECTOR + 5, DIGEST)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: MIT
 import hashlib
 
+from ota import native
 from ota.slot import IMAGE, PATCH
 from ota.update import Update
 
@@ -405,6 +406,22 @@ def test_marks_vouch_for_nothing_once_the_comparison_has_failed():
     again = patched(board=bench.board)
     again.run()
     assert is_installed(again) and again.source.opened == [] and chip.erased[16 + 1] == 3
+
+
+def test_trailer_whose_erase_leaves_a_mark_takes_no_artifact():
+    bench = Bench()
+    erase, mark = bench.board.chip.flash_erase, bytearray(16)
+
+    def worn(sector):
+        erase(sector)
+        bench.board.chip.put(bench.slot.trailer, mark)
+
+    bench.board.chip.flash_erase = worn
+    for kind, number in ((b"X", 1090), (b"T", 0), (b"R", 0), (b"P", 4096)):
+        native.mark(mark, kind[0], 1, number, bytes(6))
+        assert bench.code() == E_FLASH, kind
+    mark[:] = b"\xff" * 16
+    bench.run()
 
 
 def test_flash_that_fails_under_the_decoder_is_told_as_such():
