@@ -31,8 +31,8 @@ class Board:
         self._station = network.WLAN(network.STA_IF)
 
     def feed(self, blocking=False):
-        """Restarts the watchdog. blocking: what is called next may take longer than it; until the next feed() it is the system's,
-        which feeds it while it waits."""
+        """Restarts the watchdog. blocking: what is called next may take longer than it; until the next feed(), for half a minute at
+        most, it is the system's, which feeds it while it waits."""
         if self._watchdog:
             _esp8266.watch(not blocking)
             self._watchdog.feed()
