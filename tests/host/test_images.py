@@ -192,10 +192,13 @@ def test_what_the_board_would_not_start_is_not_flashed(build, build_for, tmp_pat
     assert "--port: no serial device is named" in flash(ours, port="")
 
 
-def test_image_of_the_loaders_product_is_flashed(build_for, tmp_path):
+def test_image_of_the_loaders_product_and_key_is_flashed(build_for, shelf, tmp_path):
     _, ours = build_for("esp8266", PROGRAM)
-    ids = esp8266.Segment(ENTRY, image.load(ours)[0].tlvs["UUID_CID"])
-    loader = written(tmp_path / "second_boot", esp8266.pack(ENTRY, [ids]))
+    ids, loader = image.load(ours)[0].tlvs["UUID_CID"], tmp_path / "second_boot"
+    foreign, key = (keys.public_der(keys.load_private(shelf / f"{name}.pem")) for name in ("digest", "image"))
+    written(loader, esp8266.pack(ENTRY, [esp8266.Segment(ENTRY, ids + foreign + bytes(2))]))
+    assert f"{ours}: signed with a key that {loader} does not hold" in flash(ours, "--second-boot", loader)
+    written(loader, esp8266.pack(ENTRY, [esp8266.Segment(ENTRY, ids + b"\x30\x82" + foreign + key)]))
     assert esptool_.plan(board.load("esp8266", ROOT / "boards"), ours, loader)[:2] == [(0, loader), (0x10000, ours)]
 
 

@@ -1,6 +1,8 @@
 """Writing a board's flash over its serial port: esptool, told where things go."""
 # SPDX-License-Identifier: MIT
 
+import hashlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,8 +30,19 @@ def plan(board, image_path, second_boot_path=None):
         payload.check_second_boot(second_boot, board, second_boot_path)
         if parsed.tlvs["UUID_CID"] not in second_boot:
             raise ToolError(image_path, f"for another product or board than {second_boot_path}")
+        if not _holds_key(second_boot, parsed.tlvs["KEYHASH"]):
+            raise ToolError(image_path, f"signed with a key that {second_boot_path} does not hold")
         parts.insert(0, (board.second_boot.offset, second_boot_path))
     return parts
+
+
+def _holds_key(second_boot, key_hash):
+    """True if a public key of this SHA-256, a DER sequence (PKCS#1), stands in the program."""
+    for start in (match.start() for match in re.finditer(rb"\x30\x82", second_boot)):
+        end = start + 4 + int.from_bytes(second_boot[start + 2 : start + 4], "big")
+        if hashlib.sha256(second_boot[start:end]).digest() == key_hash:
+            return True
+    return False
 
 
 def write(board, port, parts):
