@@ -155,6 +155,7 @@ def test_another_update_while_one_runs_is_refused_and_the_same_one_ignored(targe
     released.set()
     assert target.expect(r"refused: (.*)$")[1] == "image signed by an unknown key (1006)"
     target.is_unharmed()
+    target.cloud.wait_report(target.name, target._handled, lambda step, desc: desc.startswith("1006"))
     assert [desc[:4] for step, desc in target.new_reports() if step < 0] == ["1029", "1006"]
     assert len(own_shop.visits_to(url)) == 1
 
