@@ -9,20 +9,21 @@
 
 #define RAM __attribute__((section(".iram0.text"), noinline))
 #define RF_PARAMETERS (BOARD_FLASH_SIZE - 4 * BOARD_FLASH_SECTOR)
+#define WORDS (sizeof(default_init_data) / 4)
 
 int SPIParamCfg(uint32_t id, uint32_t chip_size, uint32_t block, uint32_t sector, uint32_t page, uint32_t mask);
 
 // Parameters of the owner's are kept. Those whose end is blank, and that lack no bit of the defaults, were cut while they were written.
 RAM void mpota_start(void) {
-    uint32_t words[sizeof(default_init_data) / 4], defaults[sizeof(default_init_data) / 4], foreign = 0;
+    uint32_t words[WORDS], defaults[WORDS], foreign = 0;
     uint32_t offset = (uint32_t)default_init_data - BOARD_WINDOW + mpota_bank() * BOARD_WINDOW_SIZE;
     SPIParamCfg(0x1640ef, BOARD_FLASH_SIZE, 0x10000, BOARD_FLASH_SECTOR, 0x100, 0xffff);
     SPIRead(RF_PARAMETERS, words, sizeof(words));
     SPIRead(offset, defaults, sizeof(defaults));
-    for (uint32_t i = 0; i < sizeof(words) / 4; i++) {
+    for (uint32_t i = 0; i < WORDS; i++) {
         foreign |= ~words[i] & defaults[i];
     }
-    if (!foreign && words[sizeof(words) / 4 - 1] != defaults[sizeof(words) / 4 - 1]) {
+    if (!foreign && words[WORDS - 1] != defaults[WORDS - 1]) {
         SPIWrite(RF_PARAMETERS, defaults, sizeof(defaults));
     }
     asm ("j call_user_start");
