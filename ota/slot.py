@@ -209,7 +209,7 @@ class Slot:
             try:
                 self._flash.read(offset + place, view[place : place + _MARK])
             except OSError:
-                view[place : place + _MARK] = b"C" * _MARK
+                view[place : place + _MARK] = bytes((_COMPLETE,)) * _MARK
 
     def _forget(self):
         """Zeroes the marks that would give the slot a meaning, so that a half-done erase cannot bring one back."""

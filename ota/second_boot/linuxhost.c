@@ -69,13 +69,14 @@ static int supervise(pid_t child, int feed, bool armed) {
             waitpid(child, NULL, 0);
             return RESET_WATCHDOG;
         }
-        ssize_t got = n > 0 ? read(feed, bytes, sizeof(bytes)) : 0;
-        if (n > 0 && got <= 0) {
+        if (n < 0) {
+            continue; // a signal
+        }
+        ssize_t got = read(feed, bytes, sizeof(bytes));
+        if (got <= 0) {
             break; // the child has ended
         }
-        if (got > 0) {
-            ms = bytes[got - 1] ? LINUXHOST_BLOCKING_MS : BOARD_WATCHDOG_MS;
-        }
+        ms = bytes[got - 1] ? LINUXHOST_BLOCKING_MS : BOARD_WATCHDOG_MS;
     }
     int status;
     waitpid(child, &status, 0);
