@@ -26,7 +26,7 @@ BUILD = Path(os.environ.get("MPOTA_BUILD", ROOT / "build"))
 HERE = ROOT / "tests" / "sim"
 PHASES = ("begin", "fetch", "install", "progress", "commit", "trial", "confirm", "reject", "report", "console")
 NEEDED = ("install", "commit", "trial", "confirm")
-CUT = ("image", "twice", "patch", "hang", "gives-up", "lossy", "no-range", "lying", "foreign", "console")
+CUT = ("image", "twice", "patch", "hang", "gives-up", "alone", "lossy", "no-range", "lying", "foreign", "console")
 PAIRED = ("image", "patch", "hang", "gives-up")
 RANDOM = ("soak", "rot", "bad-sector", "worn")
 STATES_TO_BEAT = 12_109
@@ -58,7 +58,7 @@ DEPTHS = {
 }
 # Of each board in the small campaign: together they see every phase on every geometry.
 SMALL = {
-    "esp8266": ("patch", "hang", "console", "lying"), "mk3060": ("patch",), "mk3080": ("patch", "gives-up"), "developerkit": ("patch", "hang"),
+    "esp8266": ("patch", "hang", "alone", "console", "lying"), "mk3060": ("patch",), "mk3080": ("patch", "gives-up"), "developerkit": ("patch", "hang"),
 }
 
 

@@ -20,6 +20,7 @@ class Driver:
         self._sector = world.part["sector"]
         self._block = world.part["block"]
         self._errno = world.errno
+        self.cut = False
 
     def flash_read(self, offset, buf):
         self._done(_sim.read(offset, buf))
@@ -35,6 +36,7 @@ class Driver:
 
     def _done(self, result):
         if result == 2:
+            self.cut = True
             raise Cut
         if result:
             raise OSError(self._errno)
@@ -46,8 +48,9 @@ class Board:
 
     def __init__(self, world, active):
         size = world.part["slot_bytes"]
-        driver, block = Driver(world), world.part["block"]
-        self.flash = Flash(driver, 2 * size, world.part["sector"], block, driver.flash_erase_block if block else None)
+        self._driver, block = Driver(world), world.part["block"]
+        erase_block = self._driver.flash_erase_block if block else None
+        self.flash = Flash(self._driver, 2 * size, world.part["sector"], block, erase_block)
         self.slots = ((0, size), (size, size))
         self.active = active
 
@@ -55,7 +58,7 @@ class Board:
         pass
 
     def reset(self):
-        raise Reset
+        raise Cut if self._driver.cut else Reset  # what is done on the way out is not done without power
 
     def network_connect(self, ssid, password):
         pass

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 import _sim
+import clock
 import peer
 from board import Board, Config, Cut, Reset
 from oracle import CONSOLE, Oracle, Violation, words
@@ -12,6 +13,7 @@ _POLLS = 3000  # polls a power cycle may take
 _ASK = 400  # the application asks for updates every so many polls
 _DAYS = 4  # boots without a network at the end
 _QUIET_POLLS = 10
+_OUTAGE_MS = 10_000  # what a poll takes meanwhile
 
 
 class Life:
@@ -24,6 +26,7 @@ class Life:
         self.server = peer.server = peer.Server(world)
         self._suspicious = False
         self._waits = False  # the second boot waits for a person
+        self._outage_over = False
         self._chapter = None
         self._ended = None  # version that ran at the end of the last chapter
         if scenario.factory:
@@ -95,10 +98,17 @@ class Life:
         gives_up = self._chapter.fate == "gives up" and image.version == self._chapter.offer
         service.auto_confirm = not gives_up
         self.server.informed = None
+        alone = self._chapter.fate == "alone" and image.version == self._chapter.offer and not self._outage_over
+        if alone:
+            self.server.offline = True
+            self.server.delivered = 0  # what it fetches again is no repetition
+            self.oracle.outage(image)
         try:
             ota_service_init(service)
             for i in range(1, polls):
                 service.poll()
+                if alone:
+                    clock.sleep_ms(_OUTAGE_MS)
                 if not service.in_trial:
                     self.oracle.confirmed(image)
                     if self._has_ended(service, image):
@@ -109,9 +119,12 @@ class Life:
                 if i % _ASK == 0:
                     service.check()
         except Reset:
-            return False
+            self._outage_over = self._outage_over or alone
         except OSError as e:
             raise Violation("the service raised OSError(%s)" % e.args[0])
+        finally:
+            if alone:
+                self.server.offline = False
         return False
 
     def _has_ended(self, service, image):

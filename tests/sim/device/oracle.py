@@ -26,6 +26,7 @@ class Oracle:
         self._rejected = []
         self._trial = None  # version of the last boot, if that was a trial
         self._trials = {}
+        self._alone = None  # version of a trial without a server: it may come again
         self.rotten = False  # bits were flipped: what lies in a slot may be anything
 
     def check(self, true, words):
@@ -65,7 +66,7 @@ class Oracle:
         base = slot * self._world.part["slot_bytes"]
         self.check(offset == base + image.header and payload == image.payload, "the payload's place is wrong")
         version = numbers(image.version)
-        if self._trial and self._trial != version and self._done < self._trial:
+        if self._trial not in (None, version, self._alone) and self._done < self._trial:
             self._rejected.append(self._trial)
         self.check(version not in self._rejected, "%s was rejected and runs again" % image.version)
         self.check(self.rotten or version >= self._done, "%s runs though a newer version was confirmed" % image.version)
@@ -79,6 +80,9 @@ class Oracle:
 
     def confirmed(self, image):
         self._done = max(self._done, numbers(image.version))
+
+    def outage(self, image):
+        self._alone = numbers(image.version)
 
     def cuts(self):
         return len(_sim.life()[1].split(",")) if _sim.life()[1] else 0

@@ -14,8 +14,8 @@ UNWRITABLE, ENDURANCE, ROT = 1, 2, 3  # enum sim_fault
 
 class Chapter:
     """offer: name of what the server offers. ends: the version that runs confirmed at the chapter's end; None: the offered one, or
-    any if the server was told one of the codes. fate: what the new image does: "good", "hang" (never gives a sign of life) or
-    "gives up" (calls rollback). told: failure codes one of which the server must have heard, or (). setup(life): what is bad."""
+    any if the server was told one of the codes. fate: what the new image does: "good", "hang" (never gives a sign of life), "gives
+    up" (calls rollback) or "alone" (its first trial passes without a server). told: failure codes one of which the server must have heard, or (). setup(life): what is bad."""
 
     def __init__(self, offer, ends, fate="good", told=(), setup=None):
         self.offer = offer
@@ -58,6 +58,7 @@ CUT = {
     "patch": lambda: Scenario(Chapter("patch", "1.1.9"), SECOND),
     "hang": lambda: Scenario(Chapter("1.1.0", "1.0.0", "hang", (1090,)), SECOND),
     "gives-up": lambda: Scenario(Chapter("1.1.0", "1.0.0", "gives up", (1091, 1090)), SECOND),
+    "alone": lambda: Scenario(Chapter("1.1.0", "1.1.0", "alone", (1092,)), SECOND),
     "lossy": lambda: Scenario(Chapter("1.1.0", "1.1.0", setup=_lossy)),
     "no-range": lambda: Scenario(Chapter("1.1.0", "1.1.0", setup=_without_ranges)),
     "lying": lambda: Scenario(Chapter("1.1.0", "1.1.0", setup=_lying)),
