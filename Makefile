@@ -31,6 +31,7 @@ MANIFEST ?=
 BOARD ?=
 export VERSION COUNTER
 export KCONFIG_CONFIG ?= $(CURDIR)/.config
+$(foreach name,APP KEY DIGEST_KEY CA OUT MANIFEST MICROPY_DIR CORPUS,$(if $(word 2,$($(name))),$(error $(name)=$($(name)): make takes no path with a space in it)))
 # Firmware pairs for patches: a folder whose README.md lists them.
 CORPUS ?=
 export MPOTA_CORPUS := $(CORPUS)

@@ -155,3 +155,18 @@ def test_config_shows_one_option_or_all(tmp_path):
     assert mpota("config", "board", "--config", tmp_path / ".config", "--boards", BOARDS).stdout == "linuxhost\n"
     assert "linuxhost" in mpota("config", "--config", tmp_path / ".config", "--boards", BOARDS).stdout
     assert "no such option" in mpota("config", "nothing", "--config", tmp_path / ".config", "--boards", BOARDS).stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("VERSION=1.2", "VERSION=1.2: not of the form 1.2.3 or 1.2.3+4"),
+        ("COUNTER=two", "COUNTER=two: not a number"),
+        ("OUT=my lamp.img", "OUT=my lamp.img: make takes no path with a space in it"),
+    ],
+)
+def test_make_refuses_a_value_before_it_builds(word, reason):
+    done = subprocess.run(["make", "otaapp@linuxhost", word], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "micropython" not in done.stdout + done.stderr

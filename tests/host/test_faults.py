@@ -155,6 +155,7 @@ def test_what_is_no_file_or_no_text_is_named(state, tmp_path):
     (tmp_path / "file").write_text("")
     cases = {
         f"{tmp_path}: Is a directory": ["config", "--config", tmp_path, "--boards", BOARDS],
+        f"{tmp_path}/none: No such file or directory": ["config", "--config", tmp_path / "none", "--boards", BOARDS],
         f"{tmp_path}/file/Kconfig: Not a directory": ["config", "--boards", tmp_path / "file"],
         f"{tmp_path}/file: File exists": ["firmware", tmp_path / "file", "--boards", BOARDS, *KEYS],
         "\udcff: not UTF-8": ["device", "show", "\udcff", DN, "--state", state],

@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from mpota.codes import text
+from mpota.errors import os_error
 
 PATH = click.Path(readable=False)  # who opens it says what is wrong with it
 
@@ -14,8 +16,20 @@ state_option = click.option(
     "--state", envvar="MPOTA_STATE", default="mpota-state", show_default=True, type=PATH,
     help="Folder of the server's state, or MPOTA_STATE.",
 )  # fmt: skip
+
+
+def _named_config(context, parameter, path):
+    """There need be none but one that was named at the prompt."""
+    if context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+        try:
+            Path(path).stat()
+        except OSError as error:
+            raise os_error(path, error) from error
+    return path
+
+
 config_option = click.option(
-    "--config", "config_path", envvar="KCONFIG_CONFIG", default=".config", show_default=True, type=PATH,
+    "--config", "config_path", envvar="KCONFIG_CONFIG", default=".config", show_default=True, type=PATH, callback=_named_config,
     help="What make menuconfig wrote, or KCONFIG_CONFIG.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
