@@ -415,6 +415,14 @@ def test_port_beyond_all_numbers_is_a_host_that_cannot_be_reached():
         raise AssertionError
 
 
+def test_port_of_a_frozen_configuration_is_a_number_to_the_system():
+    if sys.implementation.name == "micropython":
+        from ota_config import SERVER
+    else:
+        SERVER = "127.0.0.1", 18830
+    assert net._SocketModule(1000, no_feed).getaddrinfo(*SERVER)
+
+
 def test_of_a_requests_sockets_only_its_responses_stays_open():
     kept = sys.modules.get("usocket")
     module = sys.modules["usocket"] = net._SocketModule(1000, no_feed)

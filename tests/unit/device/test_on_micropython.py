@@ -18,7 +18,7 @@ INTERPRETER = BUILD / "linuxhost" / "micropython" / "firmware"
 def interpreter():
     """Built by make, which does nothing when it is up to date."""
     made = subprocess.run(
-        ["make", "-C", REPO, "otaapp@linuxhost", f"OUT={BUILD}/unit/otaapp.img"], capture_output=True, text=True
+        ["make", "-C", REPO, "otaapp@linuxhost", f"OUT={BUILD}/unit/otaapp.img", "SERVER=127.0.0.1:18830"], capture_output=True, text=True
     )
     assert made.returncode == 0, made.stdout + made.stderr
     return INTERPRETER
