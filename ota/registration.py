@@ -75,21 +75,17 @@ class Registration:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         try:
             url = "https://%s:%d/auth/register/device" % self._server
-            self._length = _REPLY_MAX
-            response = net.request(urequests.request, "POST", url, data=form, headers=headers, parse_headers=self._header)
-        except (ValueError, IndexError, TypeError, NotImplementedError, ImportError):
+            response = net.request(urequests.request, "POST", url, data=form, headers=headers)
+        except ValueError:
             raise OSError(_E_REGISTER)
         try:
-            if response.status_code != _OK or not response.raw.secure:  # not what a redirect to plain http says
+            if response.status_code != _OK:
                 raise OSError(_E_REGISTER)
-            return _read(response.raw, self._length)
+            return _read(response.raw, int(response.headers.get(b"content-length", _REPLY_MAX)))
+        except ValueError:
+            raise OSError(_E_REGISTER)
         finally:
             response.close()
-
-    def _header(self, line, headers):
-        colon = line.find(b":")
-        if line[:colon].lower() == b"content-length":
-            self._length = int(line[colon + 1 :])
 
     def _failed(self, e):
         from ota import reason

@@ -14,6 +14,7 @@ SIGN_MD5 = const(1)
 SIGN_RSA = const(2)
 
 _E_OLD_VERSION = const(1010)
+_E_LONG = const(1021)
 _E_METHOD = const(1023)
 _E_URL = const(1026)
 _E_BIG = const(1027)
@@ -46,7 +47,10 @@ class Rules:
         notice under way, or None; the rest as for check."""
         from ota.notice import parse
 
-        notice = parse(payload)
+        try:
+            notice = parse(payload)
+        except MemoryError:
+            raise OSError(_E_LONG)  # what is in it, perhaps, not its bytes
         if notice and self.check_idle(notice, running):
             self.check(notice, version, active, inactive, work)
             notice.digestsign = None  # it has served, and takes 272 bytes

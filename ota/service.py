@@ -33,8 +33,7 @@ class OtaService:
     gives a device secret for the product's, if ds is empty.
     accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched.
     auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset, or, if
-    no server was reached, as a failed one; not where there is nothing to go back to.
-    """
+    no server was reached, as a failed one; not where there is nothing to go back to."""
 
     def __init__(self, board=None, config=None):
         self.pk = self.ps = self.dn = self.ds = self.ota_ver = self.sys_ver = ""
@@ -207,11 +206,12 @@ class OtaService:
 
     def _failed(self, code):
         self._stop_update()
-        self._refuse(code)
+        told = self._refuse(code)
         if 1000 < code <= _LAST_DATA_FAULT or code == _E_VERSION or 1070 <= code < 1080:
             try:  # the bytes were as announced and will never be right: not to be fetched again
                 self._inactive.reject(code)
-                self._inactive.report()
+                if told:
+                    self._inactive.report()
             except OSError as e:
                 self._refuse(e.errno)
 
@@ -223,7 +223,7 @@ class OtaService:
     def _refuse(self, code):
         self.last_error = code
         self._say("refused: %s (%d)" % (reason.of(code)[1], code))
-        self._report.failure(code)
+        return self._report.failure(code)
 
     def _progress(self, done, total):
         self._report.progress(done, total)

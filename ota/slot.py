@@ -1,7 +1,6 @@
 """A slot of flash and its trailer: what it says, and the marks that carry an update through a cut.
 
-Design: "A slot tells its own story". Marks are only ever appended; a trailer is erased only by `begin`, which
-the service calls for the inactive slot alone.
+Design: "A slot tells its own story". Marks are only ever appended; a trailer is erased only by `begin`, for the inactive slot.
 """
 
 # SPDX-License-Identifier: MIT
@@ -147,7 +146,8 @@ class Slot:
         self.load()
 
     def report(self):
-        """Marks that the server knows of the rejection."""
+        """Marks that the server knows of the rejection. If it cannot be marked, it is known until the next reset."""
+        self._reported = 1
         self._append(_REPORTED, 0, 0, _NO_TAIL, 1)
         self.load()
 

@@ -98,8 +98,9 @@ class Source:
             return None
         if session and session.refused(link.message.code):
             return None
-        self._patience = _PATIENCE
-        return self._check()
+        block = self._check()
+        self._logins, self._patience = 0, _PATIENCE
+        return block
 
     def _request(self):
         if self._session and not self._session.token:

@@ -8,6 +8,7 @@ exactly the bytes asked for. The socket underneath is ota/transport/net.py's.
 from micropython import const
 
 _ECONNRESET = const(104)
+_REDIRECTS = const(4)
 _E_URL = const(1026)
 _E_STATUS = const(1040)
 _E_RANGE = const(1041)
@@ -22,46 +23,39 @@ class Source:
         self._size = size
         self._etag = None
         self._response = None
-        self._headers = None
         self._ahead = 0  # bytes to pass over
 
     def open(self, offset):
         """Requests the bytes from offset on. Returns False if the artifact on the server is not the one begun:
         the caller starts again from 0."""
-        import urequests
-
-        from ota.transport import net
-
         headers = {"Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = "bytes=%d-" % offset
             if self._etag and not self._etag.startswith(b"W/"):
                 headers["If-Range"] = self._etag
-        self._headers = {}
         self._ahead = 0
         try:
-            self._response = net.request(urequests.get, self._url, headers=headers, parse_headers=self._header)
-        except (ValueError, IndexError, TypeError, NotImplementedError, ImportError):
-            # not HTTP, a chunked body, too many redirects, or a redirect to another scheme, also to https where there is no TLS
-            raise OSError(_E_STATUS)
-        if self._url.startswith("https:") and not self._response.raw.secure:
-            raise OSError(_E_URL)  # redirected to plain http
+            self._response = _get(self._url, headers)
+        except ValueError:
+            raise OSError(_E_STATUS)  # not HTTP, too many redirects, or one to another scheme, also to https where there is no TLS
         return self._answered(offset)
 
     def _answered(self, offset):
-        status = self._response.status_code
+        status, headers = self._response.status_code, self._response.headers
         if status == 416 and offset:
             return False
-        if status not in (200, 206) or (status == 206 and not offset):
+        if status not in (200, 206) or (status == 206 and not offset) or b"transfer-encoding" in headers:
             raise OSError(_E_STATUS)
-        etag = self._headers.get(b"etag")
+        etag = headers.get(b"etag")
         if offset and self._etag and etag != self._etag:
             return False
         self._etag = etag
         if status == 206:
-            self._check_range(offset)
+            if headers.get(b"content-range") != b"bytes %d-%d/%d" % (offset, self._size - 1, self._size):
+                raise OSError(_E_RANGE)
         else:
-            self._check_length()
+            if headers.get(b"content-length", b"%d" % self._size) != b"%d" % self._size:
+                raise OSError(_E_LENGTH)
             self._ahead = offset  # the server ignored the Range
         return True
 
@@ -80,25 +74,39 @@ class Source:
         return not self._response.raw.readinto(bytearray(1))
 
     def close(self):
-        self._headers = None
         if self._response:
+            from ota.transport import net
+
             response, self._response = self._response, None
-            try:
-                response.close()
-            except OSError:
-                pass  # it was lost already
+            net.close(response)
 
-    def _header(self, line, headers):
-        colon = line.find(b":")
-        name = line[:colon].lower()
-        if name in (b"content-length", b"content-range", b"etag"):
-            self._headers[name] = line[colon + 1 :].strip()
 
-    def _check_range(self, offset):
-        if self._headers.get(b"content-range") != b"bytes %d-%d/%d" % (offset, self._size - 1, self._size):
-            raise OSError(_E_RANGE)
+def _get(url, headers):
+    """GET, where it is redirected to: at most four times, and never from https to http. OSError or ValueError."""
+    import urequests
 
-    def _check_length(self):
-        length = self._headers.get(b"content-length")
-        if length is not None and length != b"%d" % self._size:
-            raise OSError(_E_LENGTH)
+    from ota.transport import net
+
+    for _ in range(_REDIRECTS + 1):
+        headers["Host"] = url.split("/", 3)[2]
+        response = net.request(urequests.get, url, headers=headers)
+        to = response.headers.get(b"location")
+        if not to or not 300 <= response.status_code < 400:
+            return response
+        net.close(response)
+        url = _resolve(url, to.decode())
+    raise ValueError
+
+
+def _resolve(url, to):
+    """The absolute URL of a reference (RFC 3986 section 5.2, without dot segments)."""
+    root = "/".join(url.split("/", 3)[:3])
+    if to.startswith("//"):
+        to = url[: url.find("/")] + to
+    elif to.startswith("/"):
+        to = root + to
+    elif "://" not in to:
+        to = root + url[len(root) : url.split("?")[0].rfind("/")] + "/" + to
+    if url.startswith("https:") and not to.startswith("https:"):
+        raise OSError(_E_URL)
+    return to

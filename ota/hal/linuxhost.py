@@ -10,7 +10,7 @@ from ota.hal.flash import Flash
 class Board:
     """What the service needs of a board; PORTING.md lists the members."""
 
-    has_tls = True
+    has_tls = ota_config.CA is not None
     patch_state = 16384
 
     def __init__(self):

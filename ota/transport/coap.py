@@ -37,7 +37,7 @@ class Coap:
     """As Mqtt. identity: (pk, dn, ds). server: (host, port). security: (whether DTLS, its CA certificate). poll_s: how
     often to ask. callbacks: on_message(payload) gets each upgrade message, on_connect(). buf, feed: the link's.
 
-    Nothing blocks: what cannot be told at once is told later. on_connect() is called after every login and again
+    Only the look for the server's name blocks: what cannot be told at once is told later. on_connect() is called after every login and again
     whenever an inform or an outcome has arrived; inform() and report(..., 1) then say True for it."""
 
     def __init__(self, identity, server, security, poll_s, callbacks, buf, feed):

@@ -57,7 +57,7 @@ class Link:
         if secure:
             from ota.transport import dtls
 
-            dtls.require()
+            dtls.require(ca)
             self._dtls = dtls
         self._ca = ca
         self.view = memoryview(buf)
@@ -79,11 +79,12 @@ class Link:
 
         self._feed(True)
         try:
-            info = socket.getaddrinfo(self._server[0], int(str(self._server[1])))[0]  # as net.py's
+            found = socket.getaddrinfo(self._server[0], int(str(self._server[1])))  # as net.py's
         except (OSError, OverflowError):
             raise OSError(_EHOSTUNREACH)  # a port has its own number, or a text, for it
         finally:
             self._feed()
+        info = ([one for one in found if one[0] == socket.AF_INET] or found)[0]
         sock = socket.socket(info[0], socket.SOCK_DGRAM)
         try:
             sock.connect(info[-1])

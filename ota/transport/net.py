@@ -1,4 +1,4 @@
-"""Sockets for umqtt.simple and urequests: bounded reads and time-outs.
+"""Sockets for umqtt.simple and urequests: bounded reads and time-outs; and HTTP requests that follow no redirect.
 
 Both libraries import `usocket` and `ussl` by name; `install` puts the module below and tls.py's there. What they
 leave out (time-outs, limits, certificate checks) is done here and there, once, for both.
@@ -14,6 +14,8 @@ _LINE_MAX = const(1024)
 _HEAD_MAX = const(8192)  # bytes of a status line and all headers
 _READ_MAX = const(2064)  # the longest message, its topic, and one byte more to tell that it was too long
 _OPERATION_MS = const(20000)
+_ANSWER_MS = const(10000)
+_HEADERS = (b"content-length", b"content-range", b"etag", b"location", b"transfer-encoding")
 _EHOSTUNREACH = const(113)
 _ETIMEDOUT = const(110)
 _ECONNRESET = const(104)
@@ -21,16 +23,15 @@ _DRAIN = const(128)
 
 
 class Socket:
-    """A socket that waits at most timeout_ms for a byte; what is read into one buffer or written at once takes 20 s at most, and
-    so does an operation that reads lines or messages. feed(): the board's, called before each wait."""
+    """A socket that waits at most timeout_ms for a byte, and 10 s for an answer's first one; what is read into one buffer or written
+    at once takes 20 s at most, and so does an operation that reads lines or messages. feed(): the board's, called before each wait."""
 
-    secure = False
-    plain = None  # below an encrypted one
+    headers = False  # readline() puts their names into lower case, and the library knows none of them
 
     def __init__(self, raw, timeout_ms, feed):
         self.raw = raw
         self._feed = feed
-        self._timeout_ms = timeout_ms
+        self._timeout_ms = self._patience_ms = timeout_ms
         self._blocking = True
         self._one = bytearray(1)
         self._began = self._moved = 0
@@ -64,6 +65,7 @@ class Socket:
             if n:
                 view = view[n:]
             if not len(view):
+                self._patience_ms = _ANSWER_MS
                 return
             self._wait(n)
 
@@ -74,7 +76,7 @@ class Socket:
             self.raw.setblocking(False)
             got = self.raw.read(1)
             if got:
-                self.unheard = 0
+                self.unheard, self._patience_ms = 0, self._timeout_ms
             return got
         if n < 0:
             raise OSError(_ECONNRESET)  # lengths in a packet contradict each other
@@ -96,6 +98,7 @@ class Socket:
             n = self.raw.readinto(memoryview(buf)[got:] if got else buf)
             if n:
                 got += n
+                self._patience_ms = self._timeout_ms
             if n == 0 or got == len(buf):
                 return got
             self._wait(n)
@@ -111,7 +114,8 @@ class Socket:
             if len(line) < _LINE_MAX:
                 line += self._one
             if self._one[0] == 10:
-                return bytes(line)
+                colon = line.find(b":") if self.headers else 0
+                return bytes(line[:colon]).lower() + bytes(line[colon:])
 
     def close(self):
         self.raw.close()
@@ -133,7 +137,7 @@ class Socket:
         now = time.ticks_ms()
         if n:
             self._moved = now
-        if time.ticks_diff(now, self._moved) >= self._timeout_ms or time.ticks_diff(now, self._began) >= _OPERATION_MS:
+        if time.ticks_diff(now, self._moved) >= self._patience_ms or time.ticks_diff(now, self._began) >= _OPERATION_MS:
             raise OSError(_ETIMEDOUT)
         if not n:
             self._feed()
@@ -150,45 +154,61 @@ class _SocketModule:
         self._timeout_ms = timeout_ms
         self._feed = feed
         self.SOCK_STREAM = socket.SOCK_STREAM
-        self.made = None  # a list: what is made goes there, too
+        self.made = None  # during a request of ours a list: its socket
 
     def getaddrinfo(self, host, port, *hints):
         self._feed(True)
         try:
-            return self._socket.getaddrinfo(host, int(str(port)), *hints)  # a frozen one above 8191 is no number to Unix's
+            found = self._socket.getaddrinfo(host, int(str(port)), *hints)  # a frozen one above 8191 is no number to Unix's
         except (OSError, OverflowError):
             # the port's own number or text for it, none of them an errno; or a port beyond all numbers
             raise OSError(_EHOSTUNREACH)
         finally:
             self._feed()
+        return [one for one in found if one[0] == self._socket.AF_INET] or found  # the only ones that umqtt can use
 
     def socket(self, *args):
+        if self.made:
+            raise ValueError  # at a status of 300 the library begins anew, without end
         made = Socket(self._socket.socket(*args), self._timeout_ms, self._feed)
         if self.made is not None:
+            made.headers = True
             self.made.append(made)
         return made
 
 
 def request(function, *args, **options):
-    """Calls a function of urequests, which leaves its sockets open where it follows a redirect or does not like the answer: all but
-    the response's are closed. A computer's sockets would stay open for ever."""
-    sockets = sys.modules.get("usocket")
-    if not isinstance(sockets, _SocketModule):
-        return function(*args, **options)  # those are not ours to close
+    """Calls a function of urequests. The response's headers are those of _HEADERS, and no redirect is followed. OSError, or ValueError
+    if the answer is not HTTP: then the library leaves its socket open, and it is closed here."""
+    sockets = sys.modules["usocket"]
     made = sockets.made = []
-    kept = None
     try:
-        response = function(*args, **options)
-        kept = response.raw
+        response = function(*args, parse_headers=_keep, **options)
+        made.clear()
         return response
+    except OSError:
+        made.clear()
+        raise
+    except (IndexError, TypeError, NotImplementedError, ImportError):
+        raise ValueError
     finally:
         sockets.made = None
         for one in made:
-            if kept is None or one.raw not in (kept.raw, kept.plain):
-                try:
-                    one.close()
-                except OSError:
-                    pass  # it is closed already
+            close(one)
+
+
+def close(stream):
+    """Closes what may be lost already."""
+    try:
+        stream.close()
+    except OSError:
+        pass
+
+
+def _keep(line, headers):
+    colon = line.find(b":")
+    if line[:colon] in _HEADERS:
+        headers[line[:colon]] = line[colon + 1 :].strip()
 
 
 def install(ca, timeout_ms, feed):
@@ -197,7 +217,7 @@ def install(ca, timeout_ms, feed):
     if ca is not None:
         from ota.transport import tls
 
-        sys.modules["ussl"] = tls.SslModule(ca, timeout_ms, feed)
+        sys.modules["ussl"] = tls.SslModule(ca, timeout_ms, feed, usocket)
     # the application may have imported the libraries before
     if "umqtt.simple" in sys.modules:
         sys.modules["umqtt.simple"].socket = usocket

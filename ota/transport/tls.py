@@ -12,8 +12,9 @@ _HANDSHAKE_MS = const(20000)  # no less than net.py gives any write
 class SslModule:
     """Stands for `ussl`: no connection without a certificate that the configured CA signed for this host."""
 
-    def __init__(self, ca, timeout_ms, feed):
+    def __init__(self, ca, timeout_ms, feed, sockets):
         self._ca = ca
+        self._sockets = sockets
         self._timeout_ms = timeout_ms
         self._feed = feed
         self._context = None
@@ -23,7 +24,11 @@ class SslModule:
             wrapped = self._verifying().wrap_socket(sock.raw, server_hostname=server_hostname, do_handshake_on_connect=False)
         except (OSError, ValueError) as e:
             raise fault(e)
-        return _TlsSocket(wrapped, sock.raw, self._timeout_ms, self._feed)
+        made = _TlsSocket(wrapped, self._timeout_ms, self._feed)
+        made.headers = sock.headers
+        if sock.headers:
+            self._sockets.made[0] = made  # it closes the other too, once
+        return made
 
     def _verifying(self):
         """One context for all connections: it is larger than the rest of the service."""
@@ -41,12 +46,9 @@ class _TlsSocket(net.Socket):
     """The first write, which is the client's, makes the handshake: so that has the time of a write and no more. Its
     bytes are not seen from here, and so the time-out for a byte holds behind it only."""
 
-    secure = True
-
-    def __init__(self, wrapped, plain, timeout_ms, feed):
-        super().__init__(wrapped, _HANDSHAKE_MS, feed)
-        self.plain = plain
-        self._agreed_timeout_ms = timeout_ms
+    def __init__(self, wrapped, timeout_ms, feed):
+        super().__init__(wrapped, timeout_ms, feed)
+        self._patience_ms = _HANDSHAKE_MS
         self._agreed = False
 
     def write(self, data, n=-1):
@@ -55,8 +57,3 @@ class _TlsSocket(net.Socket):
         except (OSError, ValueError) as e:
             raise e if self._agreed else fault(e)
         self._agreed = True
-        self._timeout_ms = self._agreed_timeout_ms
-
-    def close(self):
-        self.raw.close()
-        self.plain.close()

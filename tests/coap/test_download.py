@@ -288,6 +288,12 @@ def test_token_that_ends_in_mid_transfer_is_replaced():
     assert server.logins == 2
 
 
+def test_token_that_ends_again_and_again_is_replaced_as_long_as_blocks_come():
+    server = Linkkit(uses=1)
+    fetches(server, path=PATH)
+    assert server.logins > 3
+
+
 def test_server_that_never_accepts_a_token_is_refused():
     server = Linkkit(uses=0)
     refuses(server, E_STATUS, path=PATH)

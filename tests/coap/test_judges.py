@@ -22,6 +22,7 @@ from mpota.coapserver import CoapServer
 from mpota.noise import Noise
 from mpota.running import served_folder
 from mpota.store import Store
+from mpota.udpfront import Plain
 
 from coap.peer import IDENTITY, fetch, until
 from e2e.air import Air
@@ -144,6 +145,22 @@ def test_dtls_server_with_another_name_is_refused(tmp_path, certificates):
         found = fetch(url=f"coaps://127.0.0.3:{relay.address[1]}/artifact", size=100, ca=pki.certificate_der(certificates.ca).hex())
         relay.close()
     assert found["error"] == 1044 and found["received"] == 0
+
+
+class Empties(Plain):
+    """A network where an empty datagram, as anybody can forge it, comes before each of the server's."""
+
+    def __init__(self, to_server, to_peer):
+        super().__init__(to_server, lambda datagram: (to_peer(b""), to_peer(datagram)))
+
+
+@pytest.mark.parametrize("scheme", ["coap", "coaps"])
+def test_empty_datagram_is_no_end(scheme, tmp_path, certificates):
+    with libcoap(DATA[:5000], tmp_path, certificates) as (port, secure):
+        relay = Air(("127.0.0.1", 0), ("127.0.0.1", secure if scheme == "coaps" else port), make=Empties)
+        found = fetch(url=url(relay.address[1], scheme), size=5000, ca=pki.certificate_der(certificates.ca).hex(), retries=0)
+        relay.close()
+    assert found.get("sha256") == digest(DATA[:5000]), found
 
 
 def test_openssl_reads_what_we_send_over_dtls(certificates):

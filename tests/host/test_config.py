@@ -78,6 +78,16 @@ def test_ca_reaches_the_board_that_has_tls(tmp_path):
     assert "CA = b'0\\x82" in generated(tmp_path, f'CONFIG_BOARD_LINUXHOST=y\nCONFIG_CA="{certificate}"\n')["ota_config.py"]
 
 
+def test_file_of_several_certificates_is_no_ca(tmp_path):
+    from mpota import pki
+
+    paths = pki.prepare(tmp_path, "127.0.0.1")
+    (tmp_path / "bundle").write_bytes(paths.ca.read_bytes() + paths.server.read_bytes())
+    done = mpota("firmware", tmp_path / "gen", "--board", "linuxhost", "--boards", BOARDS, "--ca", tmp_path / "bundle")
+    assert done.returncode == 1
+    assert done.stderr == f"mpota: {tmp_path}/bundle: holds 2 certificates; a board knows one CA\n"
+
+
 def test_command_line_goes_before_the_file(tmp_path):
     (tmp_path / ".config").write_text(DEFAULT_KEYS + 'CONFIG_SERVER="a:1"\n')
     mpota("firmware", tmp_path / "gen", "--config", tmp_path / ".config", "--boards", BOARDS, "--board", "linuxhost", "--server", "b:2")

@@ -68,6 +68,16 @@ def test_third_failure_is_the_last():
     assert (update.state, update.failures, update.desc) == (FAILED, rules.MAX_FAILURES, "1043")
 
 
+def test_failures_with_progress_between_them_are_no_end():
+    update = NEW
+    for step in range(10, 100, 10):
+        update = at(update, (rules.informed, "1.0.0"), (rules.pushed,), (rules.reported, step, ""), (rules.reported, -2, "1043"))
+        assert (update.state, update.failures) == (WAITING, 1)
+    for number in range(rules.MAX_FAILURES - 1):
+        update = at(update, (rules.pushed,), (rules.reported, 90, ""), (rules.reported, -2, "1043"))
+    assert (update.state, update.failures) == (FAILED, rules.MAX_FAILURES)
+
+
 def test_failed_attempt_is_repeated_later_without_an_inform():
     failed = at(NEW, (rules.pushed,), (rules.reported, -2, "1043"))
     assert not rules.is_due(failed, rules.RETRY_S)

@@ -79,11 +79,14 @@ def _covers(paths, host):
 
 
 def certificate_der(path):
-    """The certificate in the PEM file `path`, as DER."""
+    """The one certificate in the PEM file `path`, as DER."""
     try:
-        return x509.load_pem_x509_certificate(storage.read(path)).public_bytes(serialization.Encoding.DER)
+        found = x509.load_pem_x509_certificates(storage.read(path))
     except ValueError as error:
         raise ToolError(path, "not a certificate") from error
+    if len(found) > 1:
+        raise ToolError(path, f"holds {len(found)} certificates; a board knows one CA")
+    return found[0].public_bytes(serialization.Encoding.DER)
 
 
 def _builder(subject, issuer, public_key):

@@ -70,9 +70,9 @@ def reported(update, step, desc, now):
         return _failure(update, step, desc, now)
     if update.state not in (NOTIFIED, RUNNING):
         return update  # WAITING: it has not been told of this one, and means another
-    restarts = update.restarts if step <= update.best else 0
+    restarts, failures = (update.restarts, update.failures) if step <= update.best else (0, 0)
     return replace(
-        update, state=RUNNING, step=step, desc=desc, best=max(step, update.best), silent=0, restarts=restarts, due=None
+        update, state=RUNNING, step=step, desc=desc, best=max(step, update.best), silent=0, restarts=restarts, failures=failures, due=None
     )
 
 
@@ -92,7 +92,7 @@ def _failure(update, step, desc, now):
         return replace(update, due=now)  # the one before has failed: the device is free
     failures = update.failures + 1
     if update.sent_patch and (codes.is_final(step, desc) or failures >= MAX_FAILURES):
-        return replace(update, state=WAITING, step=step, desc=desc, patches=False, sent_patch=False, failures=0, silent=0, due=now)
+        return replace(update, state=WAITING, step=step, desc=desc, patches=False, sent_patch=False, best=-1, failures=0, silent=0, due=now)
     if codes.is_final(step, desc) or failures >= MAX_FAILURES:
         return replace(_failed(update, step, desc), failures=failures)
     return replace(update, state=WAITING, step=step, desc=desc, failures=failures, silent=0, due=now + RETRY_S)

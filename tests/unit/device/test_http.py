@@ -4,8 +4,10 @@
 import sys
 
 from ota.download.http import Source
+from ota.transport import net
 
 from fakes import code_of
+from wires import no_feed
 
 E_URL, E_STATUS, E_RANGE, E_LENGTH, ECONNRESET = 1026, 1040, 1041, 1042, 104
 DATA = bytes(range(256)) * 4
@@ -15,9 +17,8 @@ SIZE = len(DATA)
 class Raw:
     """The socket below a response."""
 
-    def __init__(self, body, secure):
+    def __init__(self, body):
         self.body = body
-        self.secure = secure
         self.closed = False
 
     def readinto(self, buf):
@@ -28,8 +29,9 @@ class Raw:
 
 
 class Response:
-    def __init__(self, status, raw):
+    def __init__(self, status, headers, raw):
         self.status_code = status
+        self.headers = headers
         self.raw = raw
 
     def close(self):
@@ -38,7 +40,7 @@ class Response:
 
 
 class Requests:
-    """Stands for urequests: gives the answers it was told, and keeps what was asked."""
+    """Stands for urequests over net.py's sockets: gives the answers it was told, and keeps what was asked."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -46,25 +48,35 @@ class Requests:
         self.raws = []
 
     def get(self, url, headers, parse_headers):
-        self.asked.append((url, headers))
+        self.asked.append((url, dict(headers)))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        status, lines, body, secure = answer
+        status, lines, body = answer
+        found = {}
         for line in lines:
-            parse_headers(line + b"\r\n", {})
-        raw = Raw(body, secure)
+            name = line[: line.find(b":")]
+            parse_headers(name.lower() + line[len(name) :] + b"\r\n", found)
+        raw = Raw(body)
         self.raws.append(raw)
-        return Response(status, raw)
+        return Response(status, found, raw)
 
 
-def answer(status, *lines, body=DATA, secure=True):
-    return status, lines, body, secure
+def answer(status, *lines, body=DATA):
+    return status, lines, body
 
 
 def serve(*answers, url="https://host/x"):
+    sys.modules["usocket"] = net._SocketModule(1000, no_feed)
     requests = sys.modules["urequests"] = Requests(*answers)
     return requests, Source(url, SIZE)
+
+
+def led(url, *locations):
+    """Where a chain of redirects leads: the URLs asked for, and the code of opening."""
+    requests, source = serve(*[answer(302, b"Content-Length: 0", b"Location: " + to) for to in locations], answer(200), url=url)
+    code = code_of(lambda: source.open(0))
+    return [asked for asked, _ in requests.asked], code
 
 
 def opened(offset, *answers):
@@ -99,7 +111,7 @@ def test_whole_artifact_is_read_and_the_end_noticed():
     requests, source = serve(answer(200, b"Content-Length: 1024"))
     assert source.open(0) is True
     assert rest(source) == DATA and source.ended()
-    assert requests.asked == [("https://host/x", {"Accept-Encoding": "identity"})]
+    assert requests.asked == [("https://host/x", {"Accept-Encoding": "identity", "Host": "host"})]
 
 
 def test_bytes_behind_the_announced_ones_are_noticed():
@@ -204,10 +216,50 @@ def test_memory_error_passes():
         pass
 
 
-def test_redirect_to_plain_http_is_refused_where_https_was_announced():
-    assert opened(0, answer(200, secure=False)) == E_URL
-    source = serve(answer(200, secure=False), url="http://host/x")[1]
+def test_chunked_body_is_refused():
+    assert opened(0, answer(200, b"Transfer-Encoding: chunked")) == E_STATUS
+
+
+def test_redirects_are_followed_wherever_they_lead():
+    for to, url in (
+        (b"https://other/y", "https://other/y"), (b"//other:8443/y", "https://other:8443/y"), (b"/y?u=http://z", "https://host/y?u=http://z"),
+        (b"y", "https://host/a/y"),
+    ):  # fmt: skip
+        assert led("https://host/a/x?q=/1", to) == (["https://host/a/x?q=/1", url], 0)
+    assert led("http://host", b"y", b"/z") == (["http://host", "http://host/y", "http://host/z"], 0)
+    assert led("http://host", b"/y")[0][1] == "http://host/y"
+    assert led("http://host/x", b"https://host/x")[1] == 0
+
+
+def test_redirect_to_plain_http_is_refused_before_it_is_asked():
+    for chain in ((b"http://host/x",), (b"https://other/y", b"http://other/y"), (b"ftp://host/x",)):
+        urls, code = led("https://host/x", *chain)
+        assert code == E_URL and all(url.startswith("https:") for url in urls)
+    assert led("http://host/x", b"https://host/x", b"http://host/x")[1] == E_URL
+
+
+def test_four_redirects_are_followed_and_no_more():
+    assert led("http://host/x", *[b"/%d" % i for i in range(4)])[1] == 0
+    urls, code = led("http://host/x", *[b"/%d" % i for i in range(5)])
+    assert (len(urls), code) == (5, E_STATUS)
+
+
+def test_redirect_without_a_place_or_with_an_unreadable_one_is_refused():
+    assert opened(0, answer(302)) == E_STATUS
+    assert led("http://host/x", b"")[1] == E_STATUS
+    assert led("http://host/x", b"/\xff")[1] == E_STATUS
+
+
+def test_every_request_names_its_own_host():
+    requests, source = serve(answer(301, b"location: https://other:8443/y"), answer(200))
+    source.open(0)
+    assert [headers["Host"] for _, headers in requests.asked] == ["host", "other:8443"]
+
+
+def test_connection_of_a_redirect_is_closed():
+    requests, source = serve(answer(307, b"Location: /y"), answer(200))
     assert source.open(0) is True
+    assert [raw.closed for raw in requests.raws] == [True, False]
 
 
 def test_redirect_to_https_is_refused_where_there_is_no_tls():

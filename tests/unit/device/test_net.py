@@ -54,6 +54,30 @@ def test_silent_peer_ends_a_read_in_time():
     other.close()
 
 
+def test_answer_has_longer_to_begin_than_to_go_on():
+    wire = Wire(b"ab")
+    sock = net.Socket(wire, 1000, no_feed)
+    assert silence(sock) == 1000
+    sock.write(b"question")
+    assert silence(sock) == 10000
+    wire.rx = b"a"
+    assert sock.read(1) == b"a" and silence(sock) == 1000
+    sock.write(b"question")
+    wire.rx = b"a"
+    sock.setblocking(False)
+    assert sock.read(1) == b"a"
+    sock.setblocking(True)
+    assert silence(sock) == 1000
+
+
+def silence(sock):
+    """For how long it waits for a byte."""
+    sock.raw.rx = b""
+    start = clock.now
+    assert code_of(sock.readinto, bytearray(1)) == ETIMEDOUT
+    return (clock.now - start) // 100 * 100
+
+
 def test_read_without_blocking_gives_a_byte_none_or_the_end():
     sock, other = real()
     sock.setblocking(False)
@@ -193,11 +217,13 @@ def test_socket_that_would_block_for_ever_ends_in_time():
 class System:
     """Stands for `socket`."""
 
-    SOCK_STREAM = 1
+    SOCK_STREAM, AF_INET = 1, 2
 
     def getaddrinfo(self, *args):
         if args[0] == "known":
             return [args]
+        if args[0] == "both":
+            return [(10, "::1"), (2, "127.0.0.1"), (10, "::2")]
         raise OSError("[addrinfo error -2]")
 
     def socket(self, *args):
@@ -213,6 +239,10 @@ def module():
 def test_name_that_is_not_found_has_an_errno():
     assert code_of(module().getaddrinfo, "unknown", 80) == EHOSTUNREACH
     assert module().getaddrinfo("known", 80, 0, 1) == [("known", 80, 0, 1)]
+
+
+def test_of_a_name_with_addresses_of_both_kinds_those_that_umqtt_can_use_count():
+    assert module().getaddrinfo("both", 80) == [(2, "127.0.0.1")]
 
 
 def test_watchdog_is_patient_with_what_blocks_and_with_nothing_else():
@@ -243,7 +273,7 @@ def connect(outcome, fed):
 
 def test_sockets_of_the_module_are_bounded():
     sock = module().socket()
-    assert type(sock) is net.Socket and not sock.secure
+    assert type(sock) is net.Socket
 
 
 class Tls:
@@ -285,7 +315,7 @@ class Handshaking(Wire):
 
 def wrapped(handshake=None):
     tls = sys.modules["tls"] = Tls(handshake)
-    ssl = SslModule(b"ca", 1000, no_feed)
+    ssl = SslModule(b"ca", 1000, no_feed, net._SocketModule(1000, no_feed))
     plain = over()
     sock = ssl.wrap_socket(plain, server_hostname="host")
     del sys.modules["tls"]
@@ -300,9 +330,9 @@ def test_tls_socket_verifies_the_servers_name_and_certificate():
     sock, plain, tls, ssl = wrapped()
     sock.write(b"hello")
     assert sock.raw.tx == b"hello"
-    assert sock.secure and tls.name == "host" and sock.read(6) == b"secret"
+    assert tls.name == "host" and sock.read(6) == b"secret"
     sock.close()
-    assert sock.raw.closed == plain.raw.closed == 1
+    assert (sock.raw.closed, plain.raw.closed) == (1, 0), "TLS itself closes what it stands on"
 
 
 def test_one_tls_context_serves_all_connections():
@@ -323,7 +353,7 @@ def test_ca_that_cannot_be_read_is_a_refusal():
         raise ValueError("invalid cert")
 
     tls.load_verify_locations = unreadable
-    assert code_of(SslModule(b"ca", 1000, no_feed).wrap_socket, over()) == E_TLS
+    assert code_of(SslModule(b"ca", 1000, no_feed, net._SocketModule(1000, no_feed)).wrap_socket, over()) == E_TLS
     del sys.modules["tls"]
 
 
@@ -353,7 +383,7 @@ def test_handshake_that_drips_holds_the_board_for_twenty_seconds():
             other.write(record[state[1] : state[1] + 1])
             state[:] = clock.now + 2000, state[1] + 1
 
-    ssl = SslModule(None, 3000, feed)
+    ssl = SslModule(None, 3000, feed, None)
     ssl._verifying = unverifying
     start = clock.now
     sock = ssl.wrap_socket(net.Socket(one, 3000, feed), server_hostname="host")
@@ -423,35 +453,78 @@ def test_port_of_a_frozen_configuration_is_a_number_to_the_system():
     assert net._SocketModule(1000, no_feed).getaddrinfo(*SERVER)
 
 
-def test_of_a_requests_sockets_only_its_responses_stays_open():
+def requested(function):
+    """What net.request gives of a function, as the library's, of the module of sockets."""
     kept = sys.modules.get("usocket")
     module = sys.modules["usocket"] = net._SocketModule(1000, no_feed)
-    module._socket = type("", (), {"socket": staticmethod(lambda: Wire(b""))})
-    made = []
+    wires = []
 
-    class Response:
-        def __init__(self, raw):
-            self.raw = raw
+    def make():
+        wires.append(Wire(b"HTTP/1.1 200 OK: no header\r\nLocation: /X\r\nETag: \"A\"\r\n"))
+        return wires[-1]
 
-    def redirected():
-        made.extend(module.socket() for _ in range(3))
-        return Response(made[-1])
-
-    def refused():
-        made.append(module.socket())
-        raise ValueError
-
+    module._socket = type("", (), {"socket": staticmethod(make)})
     try:
-        channel = module.socket()
-        assert net.request(redirected).raw is made[-1]
-        assert [sock.raw.closed for sock in made] == [1, 1, 0]
-        try:
-            net.request(refused)
-            assert False, "not raised"
-        except ValueError:
-            assert made[-1].raw.closed == 1
-        assert channel.raw.closed == 0
+        return net.request(lambda parse_headers: function(module, parse_headers)), wires
+    except (OSError, ValueError) as e:
+        return e, wires
     finally:
+        assert module.made is None and type(module.socket()) is net.Socket, "the application's are free"
         del sys.modules["usocket"]
         if kept:
             sys.modules["usocket"] = kept
+
+
+def test_socket_that_the_library_forgets_is_closed_once():
+    def refused(module, parse_headers):
+        module.socket()
+        raise IndexError
+
+    def lost(module, parse_headers):
+        module.socket().close()
+        raise OSError(ECONNRESET)
+
+    for function, kind in ((refused, ValueError), (lost, OSError)):
+        found, wires = requested(function)
+        assert isinstance(found, kind) and wires[0].closed == 1
+
+
+def test_socket_of_a_response_stays_open():
+    found, wires = requested(lambda module, parse_headers: module.socket())
+    assert type(found) is net.Socket and not wires[0].closed
+
+
+def test_socket_under_tls_that_the_library_forgets_is_closed_through_it():
+    tls = sys.modules["tls"] = Tls(None)
+
+    def refused(module, parse_headers):
+        SslModule(b"ca", 1000, no_feed, module).wrap_socket(module.socket(), server_hostname="host")
+        raise ValueError
+
+    found, wires = requested(refused)
+    del sys.modules["tls"]
+    assert tls.wire.closed == 1 and not wires[0].closed
+
+
+def test_request_has_one_socket():
+    """urequests begins anew at a status of 300, for ever."""
+
+    def again(module, parse_headers):
+        module.socket()
+        return module.socket()
+
+    found, wires = requested(again)
+    assert isinstance(found, ValueError) and wires[0].closed == 1
+
+
+def test_headers_of_a_request_are_in_lower_case_and_its_library_sees_no_redirect():
+    def lines(module, parse_headers):
+        sock = module.socket()
+        headers = {}
+        lines = [sock.readline() for _ in range(3)]
+        for line in lines:
+            parse_headers(line, headers)
+        assert lines[1] == b"location: /X\r\n"
+        return headers
+
+    assert requested(lines)[0] == {b"location": b"/X", b"etag": b'"A"'}

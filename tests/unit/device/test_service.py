@@ -230,6 +230,49 @@ def test_rejection_that_cannot_be_written_is_a_report_too():
     assert [desc[:4] for step, desc in bench.transport.reports if step < 0] == ["1006", "1061"]
 
 
+def test_rejection_that_the_server_could_not_be_told_is_told_when_it_is_back():
+    bench = Bench()
+    bench.service._advance = lambda: None
+    bench.update("foreign")
+    del bench.service._advance
+    bench.source.data = image("foreign")
+    bench.transport.online = False
+    assert not bench.finish() and bench.slot.unreported
+    bench.transport.online = True
+    bench.transport.reports.clear()
+    bench.service._connected()
+    assert bench.transport.reports == [(-3, "1006 image signed by an unknown key")] and not bench.slot.unreported
+
+
+def test_rejection_whose_report_cannot_be_marked_is_told_once_until_the_next_reset():
+    board = Board()
+    slot = board.slot(1)
+    slot.begin(IMAGE, 100, b"digest")
+    slot.reject(1090)
+    bench = Bench(board)
+    board.chip.broken = True
+    for _ in range(3):
+        bench.service._connected()
+    assert [desc[:4] for _, desc in bench.transport.reports] == ["1090", "1060"]
+
+
+def test_message_that_memory_is_too_short_for_is_refused():
+    from ota import notice
+
+    kept = notice.parse
+    bench = Bench()
+    try:
+        notice.parse = no_memory
+        sys.modules["ota.notice"] = notice
+        assert bench.tell(payload(fields("new"))) == 1021
+    finally:
+        notice.parse = kept
+
+
+def no_memory(*args):
+    raise MemoryError
+
+
 def fail(*args):
     raise OSError(1061, "")
 
