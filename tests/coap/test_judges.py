@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import threading
@@ -22,7 +23,6 @@ from mpota.coapserver import CoapServer
 from mpota.noise import Noise
 from mpota.running import served_folder
 from mpota.store import Store
-from mpota.udpfront import Plain
 
 from coap.peer import IDENTITY, fetch, until
 from e2e.air import Air
@@ -147,19 +147,38 @@ def test_dtls_server_with_another_name_is_refused(tmp_path, certificates):
     assert found["error"] == 1044 and found["received"] == 0
 
 
-class Empties(Plain):
-    """A network where an empty datagram, as anybody can forge it, comes before each of the server's."""
+@contextlib.contextmanager
+def forging(target):
+    """A relay's port, through which an empty datagram, as anybody can forge it, comes before each of the server's. asyncio sends none."""
+    near, far = ports.listen_udp("127.0.0.1", 0), ports.listen_udp("127.0.0.1", 0)
+    far.connect(("127.0.0.1", target))
+    board, end = None, threading.Event()
 
-    def __init__(self, to_server, to_peer):
-        super().__init__(to_server, lambda datagram: (to_peer(b""), to_peer(datagram)))
+    def relay():
+        nonlocal board
+        while not end.is_set():
+            for one in select.select((near, far), (), (), 0.1)[0]:
+                data, peer = one.recvfrom(2048)
+                if one is near:
+                    board = peer
+                    far.send(data)
+                else:
+                    near.sendto(b"", board)
+                    near.sendto(data, board)
+
+    thread = threading.Thread(target=relay)
+    thread.start()
+    yield near.getsockname()[1]
+    end.set()
+    thread.join()
+    near.close()
+    far.close()
 
 
 @pytest.mark.parametrize("scheme", ["coap", "coaps"])
 def test_empty_datagram_is_no_end(scheme, tmp_path, certificates):
-    with libcoap(DATA[:5000], tmp_path, certificates) as (port, secure):
-        relay = Air(("127.0.0.1", 0), ("127.0.0.1", secure if scheme == "coaps" else port), make=Empties)
-        found = fetch(url=url(relay.address[1], scheme), size=5000, ca=pki.certificate_der(certificates.ca).hex(), retries=0)
-        relay.close()
+    with libcoap(DATA[:5000], tmp_path, certificates) as served, forging(served[scheme == "coaps"]) as port:
+        found = fetch(url=url(port, scheme), size=5000, ca=pki.certificate_der(certificates.ca).hex(), retries=0)
     assert found.get("sha256") == digest(DATA[:5000]), found
 
 
