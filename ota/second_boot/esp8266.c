@@ -19,7 +19,9 @@ void ets_delay_us(uint32_t us);
 void ets_isr_mask(uint32_t mask);
 void ets_wdt_enable(uint32_t mode, uint32_t stage0, uint32_t stage1);
 uint32_t rtc_get_reset_reason(void);
-void software_reset(void);
+uint8_t rom_i2c_readReg(uint8_t block, uint8_t host, uint8_t reg);
+void rom_i2c_writeReg(uint8_t block, uint8_t host, uint8_t reg, uint8_t data);
+void ets_update_cpu_frequency(uint32_t mhz);
 struct flashchip {
     uint32_t id, chip_size, block_size, sector_size, page_size, status_mask;
 };
@@ -32,8 +34,15 @@ extern struct flashchip *flashchip;
 
 #define ROM_REASON_WATCHDOG 4u
 #define UART_INTERRUPT 5u
-#define UART_CLOCK_HZ 52000000u // of a 26 MHz crystal, before the SDK sets the PLL up
+#define ROM_RESET_VECTOR 0x40000080u
+#define CLOCK_MHZ 80u
 #define BAUD 115200u
+// The PLL's first two registers for 80 MHz from a 26 MHz crystal. No data sheet has them; the SDK writes them, as does whoever does without it.
+#define PLL_BLOCK 103u
+#define PLL_HOST 4u
+#define PLL_1 136u
+#define PLL_2 145u
+#define PLL_SETTLES_US 100u
 // Both stages 2^12 x 1.6 ms: 13 s for an image to take the watchdog over.
 #define WDT_MODE 4u
 #define WDT_STAGE 12u
@@ -143,7 +152,8 @@ void second_boot_put(uint8_t c) {
 }
 
 void second_boot_restart(void) {
-    software_reset();
+    // As the SDK does. After a software_reset() of the chip the ROM does not attach the flash again, and stands still.
+    ((void (*)(void))ROM_RESET_VECTOR)();
     for (;;) {
     }
 }
@@ -216,6 +226,16 @@ void second_boot_start(const struct ota_boot_choice *choice, uint32_t slot_offse
     second_boot_restart();
 }
 
+// A reset of the chip leaves the clock at 52 MHz, the SDK's restart at its own 80: the console's speed hangs on it.
+static void set_clock(void) {
+    if (rom_i2c_readReg(PLL_BLOCK, PLL_HOST, 1) != PLL_1) {
+        rom_i2c_writeReg(PLL_BLOCK, PLL_HOST, 1, PLL_1);
+        rom_i2c_writeReg(PLL_BLOCK, PLL_HOST, 2, PLL_2);
+    }
+    ets_update_cpu_frequency(CLOCK_MHZ);
+    ets_delay_us(PLL_SETTLES_US);
+}
+
 // The ROM calls this with its own stack, which the image inherits.
 void loader_start(void) {
     for (uint32_t *p = loader_bss_start; p < loader_bss_end; p++) {
@@ -224,7 +244,8 @@ void loader_start(void) {
     reset_reason = rtc_get_reset_reason(); // tells it only once
     feed(NULL);
     ets_isr_mask(1u << UART_INTERRUPT); // the ROM's handler would take the console's bytes
-    uart_div_modify(0, UART_CLOCK_HZ / BAUD);
+    set_clock();
+    uart_div_modify(0, CLOCK_MHZ * 1000000u / BAUD);
     SPIParamCfg(flashchip->id, BOARD_FLASH_SIZE, 0x10000, BOARD_FLASH_SECTOR, 0x100, 0xffff);
     SPIUnlock();
     second_boot_main();

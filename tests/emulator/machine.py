@@ -65,6 +65,7 @@ int SPI_read_status(struct flashchip *f, uint32_t *s); int SPI_write_status(stru
 int SPI_write_enable(struct flashchip *f); int Wait_SPI_Idle(struct flashchip *f);
 void Cache_Read_Enable(uint8_t odd, uint8_t mb, uint8_t size); void Cache_Read_Disable(void);
 uint32_t rtc_get_reset_reason(void); void software_reset(void); void ets_delay_us(uint32_t us);
+void uart_div_modify(uint32_t uart, uint32_t divisor); void rom_i2c_writeReg(uint8_t block, uint8_t host, uint8_t reg, uint8_t data);
 void ets_wdt_enable(uint32_t mode, uint32_t a, uint32_t b); int uart_rx_one_char(uint8_t *c);
 #define STOP simcall(SIM_EXIT, 0, 0, 0)
 """

@@ -262,18 +262,53 @@ void start(void) {
     volatile uint32_t *rtc = (volatile uint32_t *)0x60001200;
     uint32_t reason = rtc_get_reset_reason();
     ets_printf("reason %d count %d\\n", reason, rtc[0]++);
-    if (reason == 1) software_reset();
-    if (reason == 3) { ets_wdt_enable(4, 5, 5); for (;;) { } }
+    if (reason == 1) { ets_wdt_enable(4, 5, 5); for (;;) { } }
+    if (reason == 4 && rtc[0] == 2) ((void (*)(void))0x40000080)();
     for (;;) { }
 }"""
     with Board(tmp_path, {0: program(tmp_path, code)}) as board:
-        for reason, count in ((1, 0), (3, 1), (4, 2)):
+        for reason, count in ((1, 0), (4, 1), (4, 2)):
             board.port.expect(f"reason {reason} count {count}")
         board.reset()
         board.port.expect("reason 2 count 3")
         board.power_off()
         board.power_on()
         board.port.expect("reason 1 count 0")
+
+
+def test_software_reset_of_the_chip_ends_in_the_rom(tmp_path):
+    """It lets go of the flash, and the ROM attaches it for other causes only."""
+    code = """
+void start(void) {
+    ets_printf("reason %d\\n", rtc_get_reset_reason());
+    if (rtc_get_reset_reason() == 1) software_reset();
+    for (;;) { }
+}"""
+    with Board(tmp_path, {0: program(tmp_path, code)}) as board:
+        board.port.expect("reason 1.*rst cause:3.*ets_main.c 181")
+        board.reset()
+        board.port.expect("rst cause:2.*reason 2")
+
+
+def test_serial_speed_hangs_on_the_clock(tmp_path):
+    """A reset of the chip, not a jump to the ROM, leaves it at 52 MHz."""
+    code = """
+void start(void) {
+    volatile uint32_t *rtc = (volatile uint32_t *)0x60001200;
+    uart_div_modify(0, 80000000 / 115200);
+    ets_printf("[clock 52]\\n");
+    uart_div_modify(0, 52000000 / 115200);
+    ets_printf("[clock 80 or not]\\n");
+    rom_i2c_writeReg(103, 4, 1, 136);
+    rom_i2c_writeReg(103, 4, 2, 145);
+    uart_div_modify(0, 80000000 / 115200);
+    ets_printf("[start %d]\\n", rtc[0]);
+    if (rtc[0]++ == 0) ((void (*)(void))0x40000080)();
+    for (;;) { }
+}"""
+    with Board(tmp_path, {0: program(tmp_path, code)}) as board:
+        board.port.expect(r"\[clock 80 or not\].*\[start 0\].*\[clock 52\].*\[start 1\]")
+        assert board.port.heard.count(b"[clock") == 2
 
 
 def test_fed_watchdog_does_not_bite(tmp_path):

@@ -15,6 +15,8 @@ IRAM void firmware_start(void) {
         handover.offset = BOARD_SLOT_A;
         handover.slot = handover.trial = handover.how = handover.reset_reason = 0;
     }
+    rom_i2c_writeReg(103, 4, 1, 136); // as the SDK sets the clock up
+    rom_i2c_writeReg(103, 4, 2, 145);
     flash_start();
     main();
     for (;;) {

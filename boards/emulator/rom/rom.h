@@ -48,6 +48,7 @@ struct emulator {
     uint32_t bank;     // loaded into the window, plus one; 0: none
     uint32_t dirty_from, dirty_to; // flash offsets changed since then
     uint32_t fed;      // tick at which the watchdog was fed last
+    uint32_t pll;      // the clock is set for a 26 MHz crystal; only a reset of the chip undoes that
     struct settings settings;
     nor_t nor;
 };

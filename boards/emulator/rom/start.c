@@ -119,6 +119,7 @@ void rom_start(uint32_t ps) {
         emulator.started = 1;
     }
     if (!jumped) {
+        emulator.pll = 0;
         WDT_CONTROL = 0;
         RTC_CONTROL = 0;
     }
@@ -129,7 +130,8 @@ void rom_start(uint32_t ps) {
     if (emulator.reason == REASON_WATCHDOG) {
         ets_printf("wdt reset\n");
     }
-    if (load_flash(&entry) == 0) {
+    // By its own software reset the chip lets go of the flash, and for this cause alone the ROM does not attach it again.
+    if (emulator.reason != REASON_SOFTWARE && load_flash(&entry) == 0) {
         rom_enter(entry);
     }
     ets_printf("ets_main.c 181 \n");

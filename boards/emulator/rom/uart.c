@@ -4,9 +4,36 @@
 
 #include <stdarg.h>
 
+#define PLL_BLOCK 103u
+#define PLL_DEFAULT 8u
+#define PLL_26MHZ 136u
+#define CLOCK_HZ 80000000u
+#define CLOCK_AT_RESET_HZ 52000000u // of a 26 MHz crystal: the ROM takes it for one of 40 MHz
+#define BAUD 115200u                // the host's
+
 static void (*putc1)(char c);
+static uint32_t divisor; // 0: the ROM's own; its messages are sent as if it knew the crystal
+
+uint8_t rom_i2c_readReg(uint8_t block, uint8_t host, uint8_t reg) {
+    (void)host;
+    return block == PLL_BLOCK && reg == 1 ? (emulator.pll ? PLL_26MHZ : PLL_DEFAULT) : 0;
+}
+
+void rom_i2c_writeReg(uint8_t block, uint8_t host, uint8_t reg, uint8_t data) {
+    (void)host;
+    if (block == PLL_BLOCK && reg == 1) {
+        emulator.pll = data == PLL_26MHZ;
+    }
+}
+
+// What is framed at another speed than the host's, off by more than 3 %, arrives as something else.
+static uint8_t framed(uint8_t c) {
+    uint32_t baud = divisor ? (emulator.pll ? CLOCK_HZ : CLOCK_AT_RESET_HZ) / divisor : BAUD;
+    return baud > BAUD - BAUD / 32 && baud < BAUD + BAUD / 32 ? c : c ^ 0x55;
+}
 
 void uart_start(void) {
+    divisor = 0;
     UART_LCR = UART_LCR_DIVISOR; // 115200 baud, which decides how soon the last bytes of a burst are reported
     UART_DATA = 1;
     UART_IER = 0;
@@ -17,7 +44,7 @@ void uart_start(void) {
 int uart_tx_one_char(uint8_t c) {
     while (!(UART_LSR & UART_LSR_TX_EMPTY)) {
     }
-    UART_DATA = c;
+    UART_DATA = framed(c);
     return 0;
 }
 
@@ -25,7 +52,7 @@ int uart_rx_one_char(uint8_t *c) {
     if (!(UART_LSR & UART_LSR_DATA_READY)) {
         return 1;
     }
-    *c = (uint8_t)UART_DATA;
+    *c = framed((uint8_t)UART_DATA);
     return 0;
 }
 
@@ -36,8 +63,9 @@ uint8_t uart_rx_one_char_block(void) {
     return c;
 }
 
-void uart_div_modify(uint32_t uart, uint32_t divisor) {
-    (void)uart, (void)divisor; // no baud rate here, but the FIFOs are emptied as on the chip
+void uart_div_modify(uint32_t uart, uint32_t new_divisor) {
+    (void)uart;
+    divisor = new_divisor;
     UART_FCR = UART_FCR_START;
 }
 
