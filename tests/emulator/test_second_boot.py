@@ -353,10 +353,26 @@ def test_second_boot_fits_and_esptool_reads_it(second_boot):
 def test_what_mpota_flashes_starts_on_a_board_that_was_updated(tmp_path, second_boot, payloads):
     old, new = image(payloads("old")), image(payloads("new"))
     (tmp_path / "new.img").write_bytes(new)
-    with Board(tmp_path, flash(second_boot, None, old, marks(complete(1), CONFIRMED), marks(complete(2), CONFIRMED))) as board:
+    parts = flash(second_boot, None, old, marks(complete(1), CONFIRMED), marks(complete(2), CONFIRMED)) | {SLOT_B + SLOT_SIZE: b"files"}
+    with Board(tmp_path, parts) as board:
         board.port.expect("image old")
-        subprocess.run([Path(sys.executable).parent / "mpota", "flash", tmp_path / "new.img", "--board", "esp8266", "--port", board.rfc2217_url], check=True)
+        assert mpota_flash(board, tmp_path / "new.img").returncode == 0
         board.port.expect("image new")
     kept = board.flash.read_bytes()
     assert kept[SLOT_A:].startswith(new) and kept[SLOT_B:].startswith(old)
     assert all(kept[slot + TRAILER :][:SECTOR] == b"\xff" * SECTOR for slot in (SLOT_A, SLOT_B))
+    assert kept[SLOT_B + SLOT_SIZE :].startswith(b"files"), "the ROM erases two sectors for the last one of a block"
+
+
+def mpota_flash(board, path):
+    command = [Path(sys.executable).parent / "mpota", "flash", path, "--board", "esp8266", "--port", board.rfc2217_url]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_chip_that_is_too_small_for_the_board_is_not_flashed(tmp_path, second_boot, payloads):
+    (tmp_path / "new.img").write_bytes(image(payloads("new")))
+    with Board(tmp_path, flash(second_boot), size=0x200000) as board:
+        before = board.flash.read_bytes()
+        done = mpota_flash(board, tmp_path / "new.img")
+        assert done.stderr == f"mpota: {board.rfc2217_url}: its flash has 2048 KiB, esp8266 needs 4096\n"
+    assert done.returncode == 1 and board.flash.read_bytes() == before

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import serial
 
@@ -14,8 +15,8 @@ from mpota.errors import ToolError
 
 
 def plan(board, image_path, second_boot_path=None):
-    """[(offset, path)] of what to write; the image is checked first. Path None is a sector to be blank: what the trailers
-    said of the images before would else be believed, and slot B started where an update lies in it."""
+    """[(offset, path or bytes)] of what to write; the image is checked first. The bytes are blank sectors: what the trailers said of
+    the images before would else be believed, and slot B started where an update lies in it."""
     if not board.second_boot:
         raise ToolError(board.name, "this board is not flashed over a serial port")
     data = storage.read(image_path, board.image_limit)
@@ -24,7 +25,9 @@ def plan(board, image_path, second_boot_path=None):
         raise ToolError(image_path, "a patch, which cannot be flashed")
     payload.check(data[parsed.header_size :][: parsed.payload_size], board, image_path)
     parts = [(board.slots[0].offset, image_path)]
-    parts += [(slot.end - board.sector, None) for slot in board.slots]
+    parts.append((board.slots[0].end - board.sector, b"\xff" * board.sector))
+    # At the end of a block the chip's ROM erases two sectors for one. Behind slot B there are files.
+    parts.append((board.slots[1].end - 2 * board.sector, b"\xff" * 2 * board.sector))
     if second_boot_path:
         second_boot = storage.read(second_boot_path, board.second_boot.size)
         payload.check_second_boot(second_boot, board, second_boot_path)
@@ -53,11 +56,27 @@ def write(board, port, parts):
         serial.serial_for_url(port, do_not_open=True)
     except (ValueError, serial.SerialException) as error:
         raise ToolError(port, f"not a serial device or pyserial URL: {error}") from error
-    command = [sys.executable, "-m", "esptool", "--chip", board.chip, "--port", port, "--no-stub", "write-flash"]
-    with tempfile.NamedTemporaryFile(suffix=".blank") as blank:
-        blank.write(b"\xff" * board.sector)
-        blank.flush()
-        for offset, path in parts:
-            command += [hex(offset), str(path or blank.name)]
+    command = [sys.executable, "-m", "esptool", "--chip", board.chip, "--port", port, "--no-stub"]
+    _check_size(board, port, command)
+    with tempfile.TemporaryDirectory() as folder:
+        command.append("write-flash")
+        for offset, content in parts:
+            if isinstance(content, bytes):
+                blank = Path(folder) / f"blank-{offset:#x}"
+                blank.write_bytes(content)
+                content = blank
+            command += [hex(offset), str(content)]
         if subprocess.run(command, check=False).returncode:
             raise ToolError(port, "esptool failed")
+
+
+def _check_size(board, port, command):
+    """What lies beyond the end of a smaller chip's flash would be written over its beginning."""
+    done = subprocess.run([*command, "flash-id"], check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.stderr.write(done.stdout + done.stderr)
+        raise ToolError(port, "esptool failed")
+    found = re.search(r"Detected flash size: (\d+)([KM])B", done.stdout)  # some chips do not tell
+    size = int(found[1]) << {"K": 10, "M": 20}[found[2]] if found else board.flash_size
+    if size < board.flash_size:
+        raise ToolError(port, f"its flash has {size >> 10} KiB, {board.name} needs {board.flash_size >> 10}")
