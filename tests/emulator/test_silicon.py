@@ -124,6 +124,11 @@ def test_linker_puts_our_code_into_flash_where_the_image_will_lie(tmp_path):
     for out in objects:
         subprocess.run([CC, *flags, "-c", REPO / "ota" / "core" / (out.rpartition("/")[2][:-1] + "c"), "-o", out], check=True)
     subprocess.run([CC, *flags, "-c", SILICON / "bank.c", "-o", tmp_path / "bank.o"], check=True)
+    (tmp_path / "silicon").mkdir()
+    for name in ("watchdog", "modesp8266"):  # they include upstream's headers: their places only
+        (tmp_path / f"{name}.c").write_text(f"int the_{name}(void) {{ return 1; }}")
+        objects.append(f"{tmp_path}/silicon/{name}.o")
+        subprocess.run([CC, *flags, "-c", tmp_path / f"{name}.c", "-o", objects[-1]], check=True)
     out = tmp_path / "chip.elf"
     subprocess.run([CC.replace("gcc", "ld"), "-nostdlib", "-T", tmp_path / "slot.ld", "-e", "mpota_bank", "--unresolved-symbols=ignore-all",
                     "--no-warn-rwx-segments", "-o", out, tmp_path / "bank.o", *objects], cwd=micropython / "ports" / "esp8266", check=True)
@@ -132,5 +137,6 @@ def test_linker_puts_our_code_into_flash_where_the_image_will_lie(tmp_path):
     assert len(segments[0].data) > 5000
     assert 0x40100000 <= entry < 0x40108000 and sum(len(s.data) for s in segments[1:]) < 400
     symbols = subprocess.run([CC.replace("gcc", "nm"), out], capture_output=True, text=True, check=True).stdout
+    assert len(re.findall("^402[0-9a-f]{5} T the_", symbols, re.M)) == 2
     assert re.search("^401[0-9a-f]{5} T Cache_Read_Enable$", symbols, re.M)  # not the ROM's, which upstream's script provides
     assert all(0x40100000 <= s.address < 0x40108000 or 0x3FFE8000 <= s.address < 0x3FFF8000 for s in segments[1:])

@@ -14,6 +14,8 @@ SECTIONS
     {
         *module/../core/?*.o(.literal* .text* .rodata*)
         *module/?*.o(.literal* .text* .rodata*)
+        *silicon/modesp8266.o(.literal* .text* .rodata*)
+        *silicon/watchdog.o(.literal* .text* .rodata*)
     } >irom0_0_seg :irom0_0_phdr
 }
 INCLUDE boards/esp8266_common.ld
