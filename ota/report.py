@@ -8,6 +8,14 @@ from ota import reason
 _PERCENT = const(5)
 
 
+def call(callback, *args):
+    """A callback of the application, whose errors are its own: told, and no fault of the update's."""
+    try:
+        callback(*args)
+    except Exception as e:
+        print("ota: callback:", repr(e))
+
+
 class Report:
     """transport: where report(step, desc, qos) goes."""
 

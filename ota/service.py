@@ -7,7 +7,7 @@ from micropython import const
 
 from ota import channel, forget, reason
 from ota.channel import COAP, MQTT
-from ota.report import Report
+from ota.report import Report, call
 from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256
 from ota.slot import Slot
 
@@ -31,7 +31,7 @@ class OtaService:
     SIGN_MD5 accepts MD5 digests. ota_ver: the running version, from the image. sys_ver: MicroPython's. server: (host, port).
     tls: to the broker, or DTLS to the CoAP server. poll_s: how often a CoAP server is asked. auth_server: (host, port) that
     gives a device secret for the product's, if ds is empty.
-    accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched.
+    accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched, whose errors are told only.
     auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset, or, if
     no server was reached, as a failed one; not where there is nothing to go back to."""
 
@@ -84,7 +84,7 @@ class OtaService:
         self.inited = False
 
     def poll(self):
-        """One bounded piece of work. Returns True while an update is under way."""
+        """One bounded piece of work. Returns True while an update is under way. A trial wants it, or the board's feed(), each second."""
         self._check_inited()
         self._board.feed()
         self._turn = self._turn + 1 & _TURNS
@@ -228,7 +228,7 @@ class OtaService:
     def _progress(self, done, total):
         self._report.progress(done, total)
         if self.progress_cb:
-            self.progress_cb(done, total)
+            call(self.progress_cb, done, total)
 
     def _restart(self):
         self._transport.close()

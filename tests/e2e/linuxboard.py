@@ -100,6 +100,10 @@ class LinuxBoard(Console):
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
 
+    def hang_up(self):
+        """Standard input is at its end, as a service's is."""
+        self._process.stdin.close()
+
     def interrupt(self):
         """What Ctrl-C at a terminal does: a signal to second boot and image alike."""
         os.killpg(self._process.pid, signal.SIGINT)

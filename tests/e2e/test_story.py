@@ -98,6 +98,17 @@ def test_update_over_plain_mqtt_and_http(server, firmware, new_lamp):
     assert http.received[0] >= firmware.image("1.1.0").stat().st_size
 
 
+def test_image_that_ends_where_nobody_is_at_the_prompt_goes_back(server, firmware, new_lamp):
+    lamp = new_lamp()
+    lamp.hang_up()
+    server.push(firmware.image("1.1.0", "raises"), lamp)
+    for trial in (1, 2, 3):
+        lamp.expect(f"second boot: slot B, trial {trial} of 3$")
+        lamp.expect("image ended with status 0$")
+    lamp.expect("second boot: slot A, confirmed$")
+    server.wait_event(lamp.name, "-1 1090")
+
+
 @pytest.fixture(scope="module")
 def given_up(server, firmware, lasting_lamp):
     """Boards that are sent an image which does not work, all at the same time: the watchdog takes its time."""

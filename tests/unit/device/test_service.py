@@ -95,6 +95,19 @@ def test_percent_grows_from_one_to_ninety_nine_in_steps_of_five_or_more():
     assert done[-1] == (len(image("new")),) * 2
 
 
+def test_what_the_applications_callback_raises_is_no_fault_of_the_update():
+    bench = begun()
+    calls = []
+
+    def display(done, total):
+        calls.append(done)
+        raise OSError("no display")
+
+    bench.service.progress_cb = display
+    assert bench.finish() and bench.slot.complete
+    assert len(calls) > 2 and bench.service.last_error == 0
+
+
 def test_version_is_read_from_the_running_image_with_its_build():
     bench = Bench()
     assert bench.service.ota_ver == "1.0.0"
