@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -229,6 +231,28 @@ def published(store, versions, shelf):
             store.publish(publish.prepare(store.folder, versions[name], key), store.devices(), "https", patches)
 
     return published
+
+
+def test_image_is_not_published_against_what_a_device_was_updated_to(store, build, published, versions, tmp_path):
+    other_product = build("1.1.0", "--product", "another", out=tmp_path / "product.img")
+    other_bytes = build("1.0.0", out=tmp_path / "bytes.img")
+    unknown = [versions["1.1.0"], other_product, other_bytes]
+    for path in unknown:
+        publish.check(store, path, store.devices())  # nothing is known yet
+    published("1.0.0")
+    store.save(replace(store.latest(PK, DN), state=rules.UPDATED))
+    store.set_version(PK, DN, "1.0.0")
+    for path in (versions["1.0.0"], versions["1.1.0"]):
+        publish.check(store, path, store.devices())
+    for path, reason in (
+        (other_product, f"for another product or board than the 1.0.0 that {PK}/{DN} runs"),
+        (other_bytes, f"{PK}/{DN} runs another 1.0.0; a version is one image for good"),
+    ):
+        with pytest.raises(ToolError, match=re.escape(f"{path}: {reason}")):
+            publish.check(store, path, store.devices())
+    store.set_version(PK, DN, "0.9.0")  # flashed anew: nothing is known again
+    for path in unknown:
+        publish.check(store, path, store.devices())
 
 
 def test_patch_is_made_for_every_version_that_runs_and_is_known(patches, published, versions):

@@ -30,6 +30,31 @@ def prepare(folder, path, key, digest="sha256"):
     return serve(folder, data, str(parsed.version), key, digest)
 
 
+def check(store, path, targets):
+    """Raises ToolError where what the targets were updated to speaks against the image at `path`: another product or board, or the
+    same version of other bytes, which they would never fetch."""
+    parsed, data = image.load_program(path)
+    known = {}  # class of a served file
+    for device in targets:
+        runs = next((update for update in store.history(device.pk, device.dn) if update.state == rules.UPDATED), None)
+        if not (runs and device.version and rules.same_version(runs.version, device.version)):
+            continue
+        name = store.artifact(runs.artifact).file
+        if name not in known:
+            known[name] = _class(served_folder(store.folder) / name)
+        if known[name] not in (None, parsed.tlvs["UUID_CID"]):
+            raise ToolError(path, f"for another product or board than the {runs.version} that {device.name} runs")
+        if rules.same_version(runs.version, str(parsed.version)) and name != _served_name(data):
+            raise ToolError(path, f"{device.name} runs another {runs.version}; a version is one image for good")
+
+
+def _class(path):
+    try:
+        return image.load_program(path)[0].tlvs["UUID_CID"]
+    except ToolError:
+        return None  # gone, or damaged: it tells nothing
+
+
 def prepare_patches(store, path, targets, signers, options, tell):
     """A patch to the image at `path` for every version that the targets run and that the server or `options` know.
 
@@ -83,10 +108,14 @@ def serve(folder, data, version, key, digest="sha256"):
     """Copies an artifact to where it is served, and signs its digest."""
     method, function = DIGESTS[digest]
     value = function(data).digest()
-    name = f"{hashlib.sha256(data).hexdigest()}.bin"
+    name = _served_name(data)
     storage.make_folder(served_folder(folder))
     storage.write(served_folder(folder) / name, data)
     return Artifact(0, name, len(data), version, method, value.hex(), keys.sign_digest(key, value))
+
+
+def _served_name(data):
+    return f"{hashlib.sha256(data).hexdigest()}.bin"
 
 
 def devices(store, names, pk):

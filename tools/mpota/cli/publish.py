@@ -36,6 +36,7 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
         raise click.UsageError("--base is for patches, which need --image-key")
     store = Store(state)
     devices = publishing.devices(store, names, product)
+    publishing.check(store, image, devices)
     key = keys.load_digest_key(key_path)
     artifact = publishing.prepare(state, image, key, digest)
     patches = []
