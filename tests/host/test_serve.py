@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from mpota import image, messages
+from mpota import image, messages, rules
+from mpota.cli import publish as cli_publish
 
 from .helpers import DN, PK, SECRET, FakeDevice, mpota, mpota_json, mpota_process, serving, until
 
@@ -424,6 +425,22 @@ def test_publish_names_devices_and_artifact_faults(shelf, build, state, tmp_path
         assert done.stderr.count("\n") == 1
     assert status(state)[0]["target"] is None
     assert mpota("publish", good, "--key", shelf / "digest.pem", "--state", state).returncode == 2
+
+
+def test_publish_that_waits_shows_many_devices_in_one_bar():
+    shown = []
+
+    class Progress:
+        def add_task(self, words, total, state):
+            return words, total
+
+        def update(self, task, completed, state):
+            shown.append((*task, completed, state))
+
+    show = cli_publish._together(Progress(), 3)
+    for number, state in ((1, "waiting"), (2, "notified"), (3, "waiting"), (1, "running"), (2, "failed"), (1, "updated")):
+        show(rules.Update(number, PK, DN, 1, "1.1.0", "https", state))
+    assert shown[-1] == ("3 devices", 3, 2, "1 failed, 1 updated, 1 waiting")
 
 
 def test_publish_to_a_list_reaches_each_device_once(shelf, build, state):

@@ -138,13 +138,15 @@ def _split(name):
 def wait(store, numbers, on_change, timeout_s):
     """Follows updates to their ends; on_change(update) tells of every step. Returns them as they are at last."""
     deadline = time.monotonic() + timeout_s
-    seen = {}
+    seen, changed = {}, None
     while True:
-        updates = [store.update(number) for number in numbers]
-        for update in updates:
-            if seen.get(update.id) != update:
-                seen[update.id] = update
-                on_change(update)
+        now = store.changed_by_others()
+        if now != changed:
+            changed, updates = now, [store.update(number) for number in numbers]
+            for update in updates:
+                if seen.get(update.id) != update:
+                    seen[update.id] = update
+                    on_change(update)
         if not any(update.state in rules.OPEN for update in updates) or time.monotonic() > deadline:
             return updates
         time.sleep(WAIT_POLL_S)

@@ -1,6 +1,8 @@
 """mpota publish."""
 # SPDX-License-Identifier: MIT
 
+from collections import Counter
+
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -10,6 +12,8 @@ from mpota import publish as publishing
 from mpota.cli.common import PATH, NumberType, json_option, outcome, print_outcomes, state_option
 from mpota.codes import text
 from mpota.store import Store
+
+MANY = 40  # more bars than a terminal has lines
 
 
 @click.command()
@@ -67,12 +71,32 @@ def _watch(store, numbers, timeout):
         TextColumn("{task.fields[state]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        tasks = {}
-
-        def show(update):
-            if update.id not in tasks:
-                tasks[update.id] = progress.add_task(f"{update.pk}/{update.dn}", total=100, state="")
-            state = f"{update.state} {text(update.desc)}".strip()
-            progress.update(tasks[update.id], completed=max(update.step, 0), state=state)
-
+        show = (_each if len(numbers) <= MANY else _together)(progress, len(numbers))
         return publishing.wait(store, numbers, show, timeout)
+
+
+def _each(progress, _count):
+    """A bar for every device."""
+    tasks = {}
+
+    def show(update):
+        if update.id not in tasks:
+            tasks[update.id] = progress.add_task(f"{update.pk}/{update.dn}", total=100, state="")
+        state = f"{update.state} {text(update.desc)}".strip()
+        progress.update(tasks[update.id], completed=max(update.step, 0), state=state)
+
+    return show
+
+
+def _together(progress, count):
+    """One bar: how many have come to their end, and how many are in which state."""
+    states = {}
+    task = progress.add_task(f"{count} devices", total=count, state="")
+
+    def show(update):
+        states[update.id] = update.state
+        counts = Counter(states.values())
+        progress.update(task, completed=sum(counts[state] for state in counts if state not in rules.OPEN),
+                        state=", ".join(f"{counts[state]} {state}" for state in sorted(counts)))  # fmt: skip
+
+    return show
