@@ -31,7 +31,7 @@ _REASONS = (
     (1041, -2, "server sent another range"),
     (1042, -2, "body is not of the announced size"),
     (1043, -2, "connection lost too often"),
-    (1044, -2, "server certificate refused"),
+    (1044, -2, "no TLS with the server, or its certificate refused"),
     (1045, -2, "this board has no TLS or DTLS for it"),
     (1046, -1, "registration refused"),
     (1050, -3, "digest differs"),

@@ -32,7 +32,7 @@ CODES = {
     1041: ("E_RANGE", -2, "server sent another range"),
     1042: ("E_LENGTH", -2, "body is not of the announced size"),
     1043: ("E_STALL", -2, "connection lost too often"),
-    1044: ("E_TLS", -2, "server certificate refused"),
+    1044: ("E_TLS", -2, "no TLS with the server, or its certificate refused"),
     1045: ("E_NO_TLS", -2, "this board has no TLS or DTLS for it"),
     1046: ("E_REGISTER", -1, "registration refused"),
     1050: ("E_DIGEST", -3, "digest differs"),
