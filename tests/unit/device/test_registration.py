@@ -1,0 +1,76 @@
+"""Registration: one question over HTTPS, and only a whole answer to it is read."""
+
+# SPDX-License-Identifier: MIT
+import sys
+
+from ota import registration
+from ota.transport import net
+
+from fakes import clock, code_of
+from wires import no_feed
+
+REPLY = b'{"code":200}'
+E_REGISTER = 1046
+
+
+class Response:
+    """An answer of urequests."""
+
+    def __init__(self, status, headers, body):
+        self.status_code = status
+        self.headers = headers
+        self.raw = self
+        self._body = body
+        self.closed = 0
+
+    def readinto(self, buf):
+        n = min(len(buf), 5, len(self._body))
+        buf[:n] = self._body[:n]
+        self._body = self._body[n:]
+        return n
+
+    def close(self):
+        self.closed += 1
+
+
+def asked(status, *lines, body=REPLY):
+    """What `_post` gave, or its code; the URLs that were asked for; the response."""
+    sys.modules["usocket"] = net._SocketModule(1000, no_feed)
+    urls = []
+    made = []
+
+    class Requests:
+        @staticmethod
+        def request(method, url, data, headers, parse_headers):
+            urls.append((method, url))
+            found = {}
+            for line in lines:
+                parse_headers(line + b"\r\n", found)
+            made.append(Response(status, found, body))
+            return made[0]
+
+    sys.modules["urequests"] = Requests
+    registration.time = clock
+    one = registration.Registration(("pk", "dn", "ps"), ("host", 8443), None, None)
+    found = []
+    code = code_of(lambda: found.append(one._post()))
+    del sys.modules["urequests"]
+    assert made[0].closed == 1
+    return found[0] if found else code, urls
+
+
+def test_reply_is_read_as_long_as_it_says_it_is():
+    whole, urls = asked(200, b"content-length: 12", body=REPLY + b"more")
+    assert whole == REPLY and urls == [("POST", "https://host:8443/auth/register/device")]
+    assert asked(200)[0] == REPLY
+
+
+def test_redirect_is_not_followed():
+    for status in (301, 302, 307):
+        code, urls = asked(status, b"location: http://host/auth")
+        assert code == E_REGISTER and len(urls) == 1
+
+
+def test_length_that_is_none_or_too_long_is_refused():
+    for length in (b"x", b"-1", b"0", b"513", b""):
+        assert asked(200, b"content-length: " + length)[0] == E_REGISTER, length
