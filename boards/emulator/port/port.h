@@ -23,6 +23,7 @@ int SPIUnlock(void);
 int SPIParamCfg(uint32_t id, uint32_t chip_size, uint32_t block, uint32_t sector, uint32_t page, uint32_t mask);
 void Cache_Read_Enable(uint8_t odd, uint8_t mb, uint8_t size);
 void Cache_Read_Disable(void);
+void rom_i2c_writeReg(uint8_t block, uint8_t host, uint8_t reg, uint8_t data);
 int uart_tx_one_char(uint8_t c);
 int ets_printf(const char *format, ...);
 // The ROM reads the format by bytes, so it may not lie in flash.
