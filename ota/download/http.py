@@ -27,18 +27,30 @@ class Source:
 
     def open(self, offset):
         """Requests the bytes from offset on. Returns False if the artifact on the server is not the one begun:
-        the caller starts again from 0."""
+        the caller starts again from 0. Redirects are followed, a few of them, but none from https to http."""
+        import urequests
+
+        from ota.transport import net
+
         headers = {"Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = "bytes=%d-" % offset
             if self._etag and not self._etag.startswith(b"W/"):
                 headers["If-Range"] = self._etag
         self._ahead = 0
+        url = self._url
         try:
-            self._response = _get(self._url, headers)
+            for _ in range(_REDIRECTS + 1):
+                headers["Host"] = url.split("/", 3)[2]
+                self._response = net.request(urequests.get, url, headers=headers)
+                to = self._response.headers.get(b"location")
+                if not to or not 300 <= self._response.status_code < 400:
+                    return self._answered(offset)
+                self.close()
+                url = _resolve(url, to.decode())
         except ValueError:
-            raise OSError(_E_STATUS)  # not HTTP, too many redirects, or one to another scheme, also to https where there is no TLS
-        return self._answered(offset)
+            pass  # not HTTP, or a redirect to another scheme, also to https where there is no TLS
+        raise OSError(_E_STATUS)
 
     def _answered(self, offset):
         status, headers = self._response.status_code, self._response.headers
@@ -79,23 +91,6 @@ class Source:
 
             response, self._response = self._response, None
             net.close(response)
-
-
-def _get(url, headers):
-    """GET, where it is redirected to: at most four times, and never from https to http. OSError or ValueError."""
-    import urequests
-
-    from ota.transport import net
-
-    for _ in range(_REDIRECTS + 1):
-        headers["Host"] = url.split("/", 3)[2]
-        response = net.request(urequests.get, url, headers=headers)
-        to = response.headers.get(b"location")
-        if not to or not 300 <= response.status_code < 400:
-            return response
-        net.close(response)
-        url = _resolve(url, to.decode())
-    raise ValueError
 
 
 def _resolve(url, to):

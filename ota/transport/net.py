@@ -106,16 +106,20 @@ class Socket:
     def readline(self):
         """A line with its newline; of a longer one the first 1024 bytes, the rest dropped."""
         line = bytearray()
+        in_name = self.headers
         while True:
             self._fill(self._one)
+            c = self._one[0]
+            in_name = in_name and c != 58  # ":"
+            if in_name and 65 <= c <= 90:
+                self._one[0] = c | 32
             self._head_left -= 1
             if self._head_left < 0:
                 raise OSError(_ECONNRESET)
             if len(line) < _LINE_MAX:
                 line += self._one
-            if self._one[0] == 10:
-                colon = line.find(b":") if self.headers else 0
-                return bytes(line[:colon]).lower() + bytes(line[colon:])
+            if c == 10:
+                return bytes(line)
 
     def close(self):
         self.raw.close()
