@@ -450,6 +450,16 @@ def test_publish_to_a_list_reaches_each_device_once(shelf, build, state):
     assert [row["device"] for row in json.loads(done.stdout)] == [f"{PK}/{DN}", f"{PK}/dev02"]
 
 
+def test_withdraw_and_status_tell_which_devices(shelf, build, state):
+    publish(state, shelf, build("1.1.0"))
+    mpota("device", "add", PK, "dev02", "--state", state)
+    assert mpota("withdraw", "--state", state).returncode == 2
+    assert [row["device"] for row in mpota_json("withdraw", "--product", PK, "--state", state)] == [f"{PK}/{DN}"]
+    assert mpota_json("withdraw", "--product", PK, "--state", state) == []
+    assert [row["device"] for row in mpota_json("status", "--only", "withdrawn", "--state", state)] == [f"{PK}/{DN}"]
+    assert mpota("status", "--state", state).stdout.splitlines()[-1] == "2 devices, 1 withdrawn, 1 without a target"
+
+
 def test_device_show_has_secrets_and_history(shelf, build, state):
     publish(state, shelf, build("1.1.0"))
     publish(state, shelf, build("1.2.3+4"))

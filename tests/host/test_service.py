@@ -146,6 +146,22 @@ def test_replaced_update_is_not_brought_back_by_a_late_report(store):
     assert store.update(old.id).state == "replaced"
 
 
+def test_withdrawn_update_is_told_no_more_and_ends_as_it_happens_to(store, service):
+    inform(service, "1.0.0")
+    number = publish(store, "1.1.0")
+    told = store.update(number)
+    assert store.withdraw(store.devices()) == [number] and store.withdraw(store.devices()) == []
+    store.save(told)  # by a server that had read it before
+    assert service.poll(NOW)[0] == inform(service, "1.0.0") == []
+    progress(service, 50)
+    progress(service, -3, "1006")
+    assert store.update(number).state == "withdrawn"
+    inform(service, "1.1.0")
+    assert store.update(number).state == "updated"
+    publish(store, "1.2.0")
+    assert versions(inform(service, "1.1.0")) == ["1.2.0"]
+
+
 def test_state_of_another_format_is_refused(store, tmp_path):
     with store._transaction() as db:
         db.execute("PRAGMA user_version = 99")

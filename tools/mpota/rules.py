@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from mpota import codes
 from mpota.image import Version
 
-WAITING, NOTIFIED, RUNNING, UPDATED, FAILED, REPLACED = "waiting", "notified", "running", "updated", "failed", "replaced"
+WAITING, NOTIFIED, RUNNING, UPDATED, FAILED = "waiting", "notified", "running", "updated", "failed"
+REPLACED, WITHDRAWN = "replaced", "withdrawn"
 OPEN = (WAITING, NOTIFIED, RUNNING)
 
 MAX_FAILURES = 3

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpota import linkkit, storage
 from mpota.errors import ToolError
-from mpota.rules import OPEN, REPLACED, Update
+from mpota.rules import OPEN, REPLACED, UPDATED, WITHDRAWN, Update
 
 FORMAT = 2
 _TABLES = f"""
@@ -189,6 +189,12 @@ class Store:
         update = Update(0, device.pk, device.dn, artifact, version, scheme)
         return db.execute(_insert("update", Update), {**asdict(update), "id": None}).lastrowid
 
+    def withdraw(self, devices):
+        """Ends what is open for the devices; returns the ids of those updates."""
+        query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(OPEN)}) RETURNING id'
+        with self._transaction() as db:
+            return [row["id"] for device in devices for row in db.execute(query, (WITHDRAWN, device.pk, device.dn, *OPEN)).fetchall()]
+
     def artifact(self, number):
         """The artifact with this id."""
         return Artifact(**self._all("SELECT * FROM artifact WHERE id = ?", number)[0])
@@ -208,10 +214,11 @@ class Store:
         return Update(**self._all('SELECT * FROM "update" WHERE id = ?', number)[0])
 
     def save(self, update):
-        """Writes an update back, unless it has been replaced meanwhile."""
+        """Writes an update back, unless it has been replaced meanwhile, or withdrawn and not done nevertheless."""
         columns = ", ".join(f"{field.name} = :{field.name}" for field in fields(Update))
         with self._transaction() as db:
-            db.execute(f'UPDATE "update" SET {columns} WHERE id = :id AND state != \'{REPLACED}\'', asdict(update))
+            over = f"state = '{REPLACED}' OR (state = '{WITHDRAWN}' AND :state != '{UPDATED}')"
+            db.execute(f'UPDATE "update" SET {columns} WHERE id = :id AND NOT ({over})', asdict(update))
 
     def latest(self, pk, dn):
         """A device's newest update, or None."""

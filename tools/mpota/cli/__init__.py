@@ -11,7 +11,7 @@ import click
 
 from mpota.errors import ToolError, os_error
 
-COMMANDS = ("config", "device", "emulate", "firmware", "flash", "image", "key", "patch", "publish", "serve", "status")  # each a module here, imported when it is used
+COMMANDS = ("config", "device", "emulate", "firmware", "flash", "image", "key", "patch", "publish", "serve", "status", "withdraw")  # each a module here, imported when it is used
 
 
 class LazyGroup(click.Group):
