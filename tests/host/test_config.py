@@ -40,10 +40,14 @@ def test_defconfig_of_a_board_chooses_it(tmp_path, name):
     assert load(tmp_path, (BOARDS / name / "defconfig").read_text()).board == name
 
 
+def with_keys(text):
+    """A configuration, with the keys it does not name."""
+    return "".join(line for line in DEFAULT_KEYS.splitlines(True) if line.split("=")[0] not in text) + text
+
+
 def generated(folder, text):
     """What `mpota firmware` writes for a configuration: one text of all files."""
-    kept = [line for line in DEFAULT_KEYS.splitlines(True) if line.split("=")[0] not in text]
-    (folder / ".config").write_text("".join(kept) + text)
+    (folder / ".config").write_text(with_keys(text))
     out = folder / "gen"
     done = mpota("firmware", out, "--config", folder / ".config", "--boards", BOARDS)
     assert done.returncode == 0, done.stderr
@@ -112,12 +116,19 @@ def test_image_is_built_for_the_configured_product(tmp_path):
         ("CONFIG_NOSUCH=y\n", "undefined symbol NOSUCH"),
         ("CONFIG_PRODUCT=bare\n", "malformed string literal"),
         ('CONFIG_SERVER="nowhere"\n', "not HOST:PORT"),
+        (f'CONFIG_DIGEST_KEY="{KEYS}/test-rsa3072.pem"\n', "test-rsa3072.pem: digestsign needs a key of 2048 bits, this one has 3072"),
+        ('CONFIG_DIGEST_KEY=""\n', ".config: CONFIG_DIGEST_KEY is empty"),
+        ('CONFIG_DIGEST_KEY=""\nCONFIG_SIGN_MD5=y\n', ".config: CONFIG_DIGEST_KEY is empty"),
     ],
 )
 def test_configuration_that_cannot_be_is_refused(tmp_path, text, reason):
-    (tmp_path / ".config").write_text(DEFAULT_KEYS + text)
+    (tmp_path / ".config").write_text(with_keys(text))
     done = mpota("firmware", tmp_path / "gen", "--config", tmp_path / ".config", "--boards", BOARDS)
     assert done.returncode == 1 and reason in done.stderr
+
+
+def test_digest_key_may_be_missing_where_notifications_may_be_unsigned(tmp_path):
+    assert "DIGEST_KEY = None" in generated(tmp_path, 'CONFIG_DIGEST_KEY=""\nCONFIG_SIGN_SHA256=y\n')["ota_config.py"]
 
 
 def test_file_that_is_no_text_is_refused_with_one_line(tmp_path):

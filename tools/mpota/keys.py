@@ -58,17 +58,25 @@ def _load_pem(path):
 
 def load_private(path):
     """Like load(), and refuses a public key."""
+    return _private(load(path), path)
+
+
+def load_digest(path):
+    """The key for digestsign, private or public."""
     key = load(path)
-    if not isinstance(key, imgtool.keys.RSA):
-        raise ToolError(path, "a public key cannot sign")
+    if key.key_size() != DIGESTSIGN_BITS:
+        raise ToolError(path, f"digestsign needs a key of {DIGESTSIGN_BITS} bits, this one has {key.key_size()}")
     return key
 
 
 def load_digest_key(path):
     """The private key for digestsign."""
-    key = load_private(path)
-    if key.key_size() != DIGESTSIGN_BITS:
-        raise ToolError(path, f"digestsign needs a key of {DIGESTSIGN_BITS} bits, this one has {key.key_size()}")
+    return _private(load_digest(path), path)
+
+
+def _private(key, path):
+    if not isinstance(key, imgtool.keys.RSA):
+        raise ToolError(path, "a public key cannot sign")
     return key
 
 

@@ -10,6 +10,7 @@ from mpota import config
 from mpota import firmware as firmware_
 from mpota import keys, pki
 from mpota.cli.common import PATH, config_option
+from mpota.errors import ToolError
 
 
 @click.command()
@@ -29,10 +30,12 @@ def firmware(out, config_path, name, image_key, folder, **given):
     folder = folder or boards.default_folder()
     options = config.load(config_path, folder, name)
     options = replace(options, **{key: value for key, value in given.items() if value})
+    if not options.digest_key and options.sign != config.SIGNS.index("SHA256"):
+        raise ToolError(config_path, "CONFIG_DIGEST_KEY is empty: only CONFIG_SIGN_SHA256 goes without a key")
     trust = firmware_.Trust(
         product=options.product,
         image_keys=tuple(keys.public_der(keys.load(path)) for path in image_key or (options.image_key,)),
-        digest_key=keys.public_der(keys.load(options.digest_key)) if options.digest_key else None,
+        digest_key=keys.public_der(keys.load_digest(options.digest_key)) if options.digest_key else None,
         ca=pki.certificate_der(options.ca) if options.ca else None,
     )
     firmware_.generate(boards.load(options.board, folder), trust, options, out)
