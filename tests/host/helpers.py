@@ -25,7 +25,6 @@ name = "none"
 [flash]
 size = 0x40000
 sector = 0x1000
-write = 16
 [slots]
 a = { offset = 0, size = 0x20000 }
 b = { offset = 0x20000, size = 0x10000 }

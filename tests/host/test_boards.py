@@ -6,7 +6,7 @@ import pytest
 from mpota import board
 from mpota.errors import ToolError
 
-from .helpers import BOARD, LIMIT
+from .helpers import BOARD, LIMIT, ROOT
 
 
 def load(folder, text):
@@ -27,6 +27,20 @@ def test_smaller_slot_without_its_trailer_is_the_limit(tmp_path):
         ("[flash]", "[other]", "table flash is missing"),
         ("sector = 0x1000", "", "flash.sector is not a number of at least 1"),
         ("sector = 0x1000", "sector = true", "flash.sector is not a number of at least 1"),
+        ("sector = 0x1000", "sector = 0x400", "flash.sector is not a multiple of 2048"),
+        ("sector = 0x1000", "sector = 0x1000\nblock = 0x1800", "flash.block is not made of whole sectors"),
+        ("sector = 0x1000", "sector = 0x1000\nblock = 0.5", "flash.block is not a number of at least 1"),
+        ("[image]", "[boot]\nwatchdog_ms = 0\n[image]", "boot.watchdog_ms is not a number of at least 1"),
+        ("[image]", "[boot]\nwatchdog_ms = -5\n[image]", "boot.watchdog_ms is not a number of at least 1"),
+        ("[image]", "[boot]\nwatchdog_ms = 1.5\n[image]", "boot.watchdog_ms is not a number of at least 1"),
+        ("[image]", "[boot]\nwatchdog_ms = 'long'\n[image]", "boot.watchdog_ms is not a number of at least 1"),
+        ("[chip]", "boot = 5\n[chip]", "table boot is missing"),
+        ("header_size = 0x200", "header_size = 'large'", "image.header_size is not a number of at least 32"),
+        ('vendor = "example.org"', "", "image.vendor is not a domain's name"),
+        ('vendor = "example.org"', "vendor = 5", "image.vendor is not a domain's name"),
+        ('name = "none"', "window = 0x40200000", "chip.window_size is not a number of at least 1"),
+        ('name = "none"', "window = 'high'", "chip.window is not a number of at least 1"),
+        ('name = "none"', "rtc_handover = 'low'", "chip.rtc_handover is not a number of at least 1"),
         ("b = {", "c = {", "table slots.b is missing"),
         ("[parameters]", "[other]", "table parameters is missing"),
         ("size = 0x2000\n", "size = 0x1000\n", "parameters is not two sectors"),
@@ -38,6 +52,10 @@ def test_smaller_slot_without_its_trailer_is_the_limit(tmp_path):
 def test_fault_is_named(tmp_path, old, new, reason):
     with pytest.raises(ToolError, match=reason):
         load(tmp_path, BOARD.replace(old, new))
+
+
+def test_sector_is_made_of_what_the_service_writes():
+    assert f"\n_BUF = const({board.STEP})" in (ROOT / "ota" / "service.py").read_text()
 
 
 def test_board_is_a_name_not_a_path(tmp_path):

@@ -10,9 +10,9 @@ from mpota import storage
 from mpota.errors import ToolError
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
-HEADER_SIZE = 0x200
 TLV_ROOM = 1024  # kept free behind a payload for TLVs
-WATCHDOG_MS = 5000
+STEP = 2048  # what a device writes at a time, and the smallest sector (ota/service.py)
+DEFAULTS = {"chip": {}, "image": {"header_size": 0x200}, "boot": {"watchdog_ms": 5000}}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Board:
     block: int  # the largest erase
     slots: tuple  # two Areas
     header_size: int
-    vendor: str | None
+    vendor: str
     watchdog_ms: int
     parameters: Area  # two sectors
     second_boot: Area | None
@@ -109,8 +109,10 @@ def _merge(base, over):
 
 
 def _board(path, name, facts):
-    flash, slots = _table(path, facts, "flash"), _table(path, facts, "slots")
-    chip, image, boot = (facts.get(key, {}) for key in ("chip", "image", "boot"))
+    facts = _merge(DEFAULTS, facts)
+    flash, slots, chip, image, boot = (_table(path, facts, key) for key in ("flash", "slots", "chip", "image", "boot"))
+    if not image.get("vendor") or not isinstance(image["vendor"], str):
+        raise ToolError(path, "image.vendor is not a domain's name")
     return Board(
         name=name,
         chip=chip.get("name", ""),
@@ -118,19 +120,23 @@ def _board(path, name, facts):
         sector=_number(path, flash, "flash.sector"),
         block=_number(path, flash, "flash.block") if "block" in flash else _number(path, flash, "flash.sector"),
         slots=tuple(_area(path, slots, slot, "slots.") for slot in "ab"),
-        header_size=image.get("header_size", HEADER_SIZE),
-        vendor=image.get("vendor"),
-        watchdog_ms=boot.get("watchdog_ms", WATCHDOG_MS),
+        header_size=_number(path, image, "image.header_size", least=32),
+        vendor=image["vendor"],
+        watchdog_ms=_number(path, boot, "boot.watchdog_ms"),
         parameters=_area(path, facts, "parameters"),
         second_boot=_area(path, facts, "second_boot") if "second_boot" in facts else None,
         filesystem=_area(path, facts, "filesystem") if "filesystem" in facts else None,
-        window=Window(chip["window"], chip["window_size"]) if "window" in chip else None,
-        handover=chip.get("rtc_handover"),
+        window=Window(_number(path, chip, "chip.window"), _number(path, chip, "chip.window_size")) if "window" in chip else None,
+        handover=_number(path, chip, "chip.rtc_handover") if "rtc_handover" in chip else None,
     )
 
 
 def _check(path, board):
     """Areas are whole sectors, inside the flash and apart; with a window, both slots lie alike in their banks."""
+    if board.sector % STEP:
+        raise ToolError(path, f"flash.sector is not a multiple of {STEP}")
+    if board.block % board.sector:
+        raise ToolError(path, "flash.block is not made of whole sectors")
     named = [("slots.a", board.slots[0]), ("slots.b", board.slots[1]), ("parameters", board.parameters)]
     named += [("second_boot", board.second_boot), ("filesystem", board.filesystem)]
     before = ("start", Area(0, 0))

@@ -49,8 +49,6 @@ def build(payload_path, out, config_path, board_name, product, version, counter,
     linkkit.check_names(product)
     facts = board.load(board_name, boards)
     vendor = vendor or facts.vendor
-    if not vendor:
-        raise ToolError(board_name, "the board names no vendor; give --vendor")
     if not vendor.isprintable():
         raise ToolError(vendor, "not a vendor's domain")
     recipe = signing.Recipe(version, counter, vendor, f"{product}/{board_name}", facts.header_size)
