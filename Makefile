@@ -57,6 +57,7 @@ FIRMWARE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--image-key
     $(if $(DIGEST_KEY),--digest-key $(DIGEST_KEY)) $(if $(CA),--ca $(CA)) $(if $(SERVER),--server $(SERVER))
 IMAGE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--key $(KEY)) --version $(VERSION) --counter $(COUNTER)
 MADE_KEYS := $(if $(and $(KEY),$(DIGEST_KEY)),,keys)
+GEN = $(TO)/gen
 IMAGE = $(or $(OUT),$(CURDIR)/out/$(notdir $(APP))@$(1)-$(VERSION).img)
 
 # Before anything is built.
@@ -64,6 +65,20 @@ define CHECK_VALUES
 	@printf '%s\n' "$$VERSION" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+(\+[0-9]+)?' || { echo "VERSION=$$VERSION: not of the form 1.2.3 or 1.2.3+4" >&2; false; }
 	@printf '%s\n' "$$COUNTER" | grep -Eqx '[0-9]+' || { echo "COUNTER=$$COUNTER: not a number" >&2; false; }
 endef
+
+LWIP_DIR ?= $(BUILD)/src/lwip
+SOURCES = $(MICROPY_TOP) $(LWIP_DIR) $(ESP_SDK)
+
+# The folder of a build, $(TO). It is made anew where .built is not that of these sources; a killed build leaves none.
+define CONFIGURE
+	@[ "$$(cat $(TO)/.built 2> /dev/null)" = "$(SOURCES)" ] || rm -rf $(TO)
+	@mkdir -p $(GEN) $(dir $(IMG))
+	@$(VENV)/mpota firmware $(GEN) --board $(NAME) $(FIRMWARE_OPTIONS)
+	@cp $(APP)/main.py $(GEN)/main.py
+	@rm -f $(TO)/.built
+endef
+# Behind the make that builds there.
+BUILT = > $(TO)/build.log 2>&1; made=$$?; echo "$(SOURCES)" > $(TO)/.built; [ $$made = 0 ] || { tail -n 20 $(TO)/build.log >&2; false; }
 
 .PHONY: menuconfig
 menuconfig: setup ## choose board, product, protocol, keys and more for the builds that follow
@@ -77,26 +92,23 @@ defconfig@%: setup ## begin a configuration anew with the defaults of a board
 otaapp: setup $(MADE_KEYS) ## build and sign the sample application for the configured board
 	@board=$$($(VENV)/mpota config board) && $(MAKE) otaapp@$$board
 
-LINUXHOST := $(BUILD)/linuxhost
 CORE_C := $(addprefix ota/core/,boot.c image.c rsa.c sha256.c trailer.c)
 
 .PHONY: otaapp@linuxhost
-otaapp@linuxhost: IMG = $(call IMAGE,linuxhost)
+otaapp@linuxhost: NAME = linuxhost
+otaapp@linuxhost: IMG = $(call IMAGE,$(NAME))
+otaapp@linuxhost: TO = $(BUILD)/linuxhost
 otaapp@linuxhost: setup $(MADE_KEYS) ## build and sign the sample application: VERSION= COUNTER= APP= PRODUCT= KEY= DIGEST_KEY= CA= SERVER= OUT=
 	$(CHECK_VALUES)
-	@mkdir -p $(LINUXHOST)/gen $(dir $(IMG))
-	@$(VENV)/mpota firmware $(LINUXHOST)/gen --board linuxhost $(FIRMWARE_OPTIONS)
-	@cp $(APP)/main.py $(LINUXHOST)/gen/main.py
-	@$(MAKE) -C $(MICROPY_TOP)/ports/unix BUILD=$(LINUXHOST)/micropython VARIANT_DIR=$(CURDIR)/boards/linuxhost \
-	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/linuxhost/manifest.py MPOTA_GEN=$(LINUXHOST)/gen \
-	    > $(LINUXHOST)/build.log 2>&1 || { tail -n 20 $(LINUXHOST)/build.log >&2; false; }
+	$(CONFIGURE)
+	@$(MAKE) -C $(MICROPY_TOP)/ports/unix BUILD=$(TO)/micropython VARIANT_DIR=$(CURDIR)/boards/linuxhost \
+	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/linuxhost/manifest.py MPOTA_GEN=$(GEN) $(BUILT)
 	@$(CC) -std=gnu99 -Os -Wall -Wextra -Wno-unused-parameter -Werror -o $(basename $(IMG)).second_boot \
-	    -I$(LINUXHOST)/gen -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
-	    ota/second_boot/linuxhost.c $(LINUXHOST)/gen/boot_config.c boards/linuxhost/hostflash.c \
+	    -I$(GEN) -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
+	    ota/second_boot/linuxhost.c $(GEN)/boot_config.c boards/linuxhost/hostflash.c \
 	    boards/emulator/nor.c boards/emulator/norchip.c $(CORE_C)
-	@$(VENV)/mpota image build $(LINUXHOST)/micropython/firmware $(IMG) --board linuxhost $(IMAGE_OPTIONS)
+	@$(VENV)/mpota image build $(TO)/micropython/firmware $(IMG) --board linuxhost $(IMAGE_OPTIONS)
 
-LWIP_DIR ?= $(BUILD)/src/lwip
 FROZEN_FOR_ESP8266 = FROZEN_MANIFEST=$(or $(MANIFEST),$(CURDIR)/boards/esp8266/manifest.py) MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) \
     MICROPY_MANIFEST_MPOTA_GEN=$(GEN)
 
@@ -104,18 +116,14 @@ FROZEN_FOR_ESP8266 = FROZEN_MANIFEST=$(or $(MANIFEST),$(CURDIR)/boards/esp8266/m
 otaapp@esp8266 otaapp@esp8266-2m: NAME = $(@:otaapp@%=%)
 otaapp@esp8266 otaapp@esp8266-2m: IMG = $(call IMAGE,$(NAME))
 otaapp@esp8266 otaapp@esp8266-2m: TO = $(BUILD)/$(NAME)$(if $(CHIP),-chip)
-otaapp@esp8266 otaapp@esp8266-2m: GEN = $(TO)/gen
 otaapp@esp8266: ## the same for the emulated ESP8266; with MICROPY_DIR= and ESP_SDK= for the chip itself
 otaapp@esp8266-2m: ## the same for 2 MiB of flash
 otaapp@esp8266 otaapp@esp8266-2m: setup $(MADE_KEYS)
 	$(CHECK_VALUES)
 	@$(if $(CHIP),$(MAKE) -s -C boards/esp8266 check MICROPY_DIR=$(MICROPY_TOP))
-	@mkdir -p $(GEN) $(dir $(IMG))
-	@$(VENV)/mpota firmware $(GEN) --board $(NAME) $(FIRMWARE_OPTIONS)
-	@cp $(APP)/main.py $(GEN)/main.py
+	$(CONFIGURE)
 	@$(MAKE) -C boards/$(if $(CHIP),esp8266,emulator) BUILD=$(TO) GEN=$(GEN) BOARD=$(NAME) MICROPY_DIR=$(MICROPY_TOP) \
-	    LWIP_DIR=$(LWIP_DIR) PYTHON=$(VENV)/python USER_C_MODULES=$(CURDIR)/ota $(FROZEN_FOR_ESP8266) \
-	    > $(TO)/build.log 2>&1 || { tail -n 20 $(TO)/build.log >&2; false; }
+	    LWIP_DIR=$(LWIP_DIR) PYTHON=$(VENV)/python USER_C_MODULES=$(CURDIR)/ota $(FROZEN_FOR_ESP8266) $(BUILT)
 	@$(VENV)/mpota image build $(TO)/firmware.bin $(IMG) --board $(NAME) $(IMAGE_OPTIONS)
 
 # The compiler of each architecture that MicroPython has native modules for.

@@ -38,17 +38,15 @@ PATIENT_S = 60
 @pytest.fixture(scope="module")
 def board():
     """Firmware with all tests in it, running."""
-    gen = BUILD / "esp8266" / "gen"
-    gen.mkdir(parents=True, exist_ok=True)
     folder = BUILD / "emulator" / "artifacts"
     artifacts_made.make(folder)
     frozen = {path.name: path.read_bytes() for path in folder.iterdir()}
-    (gen / "frozen_artifacts.py").write_text(f"FILES = {frozen!r}\n")
+    (BUILD / "emulator" / "frozen_artifacts.py").write_text(f"FILES = {frozen!r}\n")
     image = BUILD / "emulator" / "units.img"
     image.parent.mkdir(parents=True, exist_ok=True)
     words = {"APP": "tests/emulator/units", "OUT": image, "MANIFEST": REPO / "tests/emulator/units/manifest.py", "EMULATED": "yes", "KCONFIG_CONFIG": os.devnull}
     made = subprocess.run(["make", "otaapp@esp8266", *(f"{k}={v}" for k, v in words.items())], cwd=REPO, capture_output=True, text=True,
-                          check=False, env=os.environ | {"UNITS": " ".join((*HELPERS, *FILES))})
+                          check=False, env=os.environ | {"UNITS": " ".join((*HELPERS, *FILES)), "ARTIFACTS": str(BUILD / "emulator")})
     assert made.returncode == 0, made.stdout + made.stderr
     with EspBoard(BUILD / "esp8266", BUILD / "emulator" / "units", image).flash_at_once(boards.load("esp8266").slots[0]) as running:
         yield running

@@ -1,0 +1,63 @@
+"""The Makefile's builds: a folder holds what one MicroPython made, and all of it.
+
+MicroPython is a source tree of a few lines: it makes one object if there is none, and the firmware of that."""
+# SPDX-License-Identifier: MIT
+
+import os
+import subprocess
+
+import pytest
+
+from .helpers import ROOT
+
+KEY = ROOT / "tests" / "keys" / "test-rsa2048.pem"
+PORT = """\
+all:
+	@mkdir -p $(BUILD)
+	@[ -f $(BUILD)/object ] || { echo half > $(BUILD)/object; $(DURING); printf '\\177ELF of $(CURDIR)' > $(BUILD)/object; }
+	@$(AFTER)
+	@cp $(BUILD)/object $(BUILD)/firmware
+"""
+
+
+def tree(folder):
+    """A MicroPython."""
+    for name, text in (("py/mpconfig.h", ""), ("lib/mbedtls/x", ""), ("mpy-cross/build/mpy-cross", ""), ("ports/unix/Makefile", PORT)):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text)
+    (folder / "mpy-cross/build/mpy-cross").chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Builds with a MicroPython; returns what its firmware is made of, or None if there is none. during, after: shell."""
+
+    def build(micropython, during=":", after=":"):
+        words = {"BUILD": tmp_path / "build", "VENV": ROOT / "build" / "venv" / "bin", "MICROPY_DIR": micropython, "KEY": KEY,
+                 "DIGEST_KEY": KEY, "OUT": tmp_path / "out.img", "DURING": during, "AFTER": after, "KCONFIG_CONFIG": os.devnull}  # fmt: skip
+        command = ["make", "otaapp@linuxhost", *(f"{name}={value}" for name, value in words.items())]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, start_new_session=True, check=False)
+        if done.returncode:
+            return None
+        return (tmp_path / "build" / "linuxhost" / "micropython" / "firmware").read_text()[1:]
+
+    return build
+
+
+def test_objects_of_another_micropython_are_not_kept(build, tmp_path):
+    one, other = (tree(tmp_path / name) for name in ("one", "other"))
+    for micropython in (one, other, one):
+        assert build(micropython) == f"ELF of {micropython}/ports/unix"
+
+
+def test_killed_build_is_begun_anew(build, tmp_path):
+    one = tree(tmp_path / "one")
+    assert build(one, during="kill -KILL 0") is None
+    assert build(one) == f"ELF of {one}/ports/unix"
+
+
+def test_failed_build_goes_on_where_it_failed(build, tmp_path):
+    one = tree(tmp_path / "one")
+    assert build(one, after="false") is None
+    assert build(one, during="exit 1") == f"ELF of {one}/ports/unix"
