@@ -58,12 +58,15 @@ FIRMWARE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--image-key
 IMAGE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--key $(KEY)) --version $(VERSION) --counter $(COUNTER)
 MADE_KEYS := $(if $(and $(KEY),$(DIGEST_KEY)),,keys)
 GEN = $(TO)/gen
-IMAGE = $(or $(OUT),$(CURDIR)/out/$(notdir $(APP))@$(1)-$(VERSION).img)
+# What is frozen into a board's firmware: by the board's own manifest, or yours.
+FROZEN = $(abspath $(or $(MANIFEST),boards/$(1)/manifest.py))
+IMAGE = $(or $(OUT),$(CURDIR)/out/$(notdir $(abspath $(APP)))@$(1)-$(VERSION).img)
 
 # Before anything is built.
 define CHECK_VALUES
 	@printf '%s\n' "$$VERSION" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+(\+[0-9]+)?' || { echo "VERSION=$$VERSION: not of the form 1.2.3 or 1.2.3+4" >&2; false; }
 	@printf '%s\n' "$$COUNTER" | grep -Eqx '[0-9]+' || { echo "COUNTER=$$COUNTER: not a number" >&2; false; }
+	@[ -f $(APP)/main.py ] || { echo "APP=$(APP): no main.py in it" >&2; false; }
 endef
 
 LWIP_DIR ?= $(BUILD)/src/lwip
@@ -74,7 +77,8 @@ define CONFIGURE
 	@[ "$$(cat $(TO)/.built 2> /dev/null)" = "$(SOURCES)" ] || rm -rf $(TO)
 	@mkdir -p $(GEN) $(dir $(IMG))
 	@$(VENV)/mpota firmware $(GEN) --board $(NAME) $(FIRMWARE_OPTIONS)
-	@cp $(APP)/main.py $(GEN)/main.py
+	@rm -rf $(GEN)/app && mkdir $(GEN)/app && cp $(APP)/*.py $(GEN)/app
+	@printf 'module("%s", base_path="app", opt=3)\n' $(sort $(notdir $(wildcard $(APP)/*.py))) > $(GEN)/app.py
 	@rm -f $(TO)/.built
 endef
 # Behind the make that builds there.
@@ -98,18 +102,18 @@ CORE_C := $(addprefix ota/core/,boot.c image.c rsa.c sha256.c trailer.c)
 otaapp@linuxhost: NAME = linuxhost
 otaapp@linuxhost: IMG = $(call IMAGE,$(NAME))
 otaapp@linuxhost: TO = $(BUILD)/linuxhost
-otaapp@linuxhost: setup $(MADE_KEYS) ## build and sign the sample application: VERSION= COUNTER= APP= PRODUCT= KEY= DIGEST_KEY= CA= SERVER= OUT=
+otaapp@linuxhost: setup $(MADE_KEYS) ## build and sign the sample application: VERSION= COUNTER= APP= PRODUCT= KEY= DIGEST_KEY= CA= SERVER= MANIFEST= OUT=
 	$(CHECK_VALUES)
 	$(CONFIGURE)
 	@$(MAKE) -C $(MICROPY_TOP)/ports/unix BUILD=$(TO)/micropython VARIANT_DIR=$(CURDIR)/boards/linuxhost \
-	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(CURDIR)/boards/linuxhost/manifest.py MPOTA_GEN=$(GEN) $(BUILT)
+	    USER_C_MODULES=$(CURDIR)/ota FROZEN_MANIFEST=$(call FROZEN,linuxhost) MPOTA_GEN=$(GEN) $(BUILT)
 	@$(CC) -std=gnu99 -Os -Wall -Wextra -Wno-unused-parameter -Werror -o $(basename $(IMG)).second_boot \
 	    -I$(GEN) -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
 	    ota/second_boot/linuxhost.c $(GEN)/boot_config.c boards/linuxhost/hostflash.c \
 	    boards/emulator/nor.c boards/emulator/norchip.c $(CORE_C)
 	@$(VENV)/mpota image build $(TO)/micropython/firmware $(IMG) --board linuxhost $(IMAGE_OPTIONS)
 
-FROZEN_FOR_ESP8266 = FROZEN_MANIFEST=$(or $(MANIFEST),$(CURDIR)/boards/esp8266/manifest.py) MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) \
+FROZEN_FOR_ESP8266 = FROZEN_MANIFEST=$(call FROZEN,esp8266) MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) \
     MICROPY_MANIFEST_MPOTA_GEN=$(GEN)
 
 .PHONY: otaapp@esp8266 otaapp@esp8266-2m

@@ -2,4 +2,4 @@
 include("$(MPOTA_DIR)/manifest.py")
 package("ota", ("hal/linuxhost.py",), base_path="$(MPOTA_DIR)", opt=3)
 module("ota_config.py", base_path="$(MPOTA_GEN)", opt=3)
-module("main.py", base_path="$(MPOTA_GEN)", opt=3)
+include("$(MPOTA_GEN)/app.py")

@@ -183,6 +183,7 @@ def test_config_shows_one_option_or_all(tmp_path):
     [
         ("VERSION=1.2", "VERSION=1.2: not of the form 1.2.3 or 1.2.3+4"),
         ("COUNTER=two", "COUNTER=two: not a number"),
+        ("APP=ota", "APP=ota: no main.py in it"),
         ("OUT=my lamp.img", "OUT=my lamp.img: make takes no path with a space in it"),
     ],
 )

@@ -8,13 +8,14 @@ import subprocess
 
 import pytest
 
-from .helpers import ROOT
+from .helpers import ROOT, tool
 
 KEY = ROOT / "tests" / "keys" / "test-rsa2048.pem"
 PORT = """\
 all:
 	@mkdir -p $(BUILD)
 	@[ -f $(BUILD)/object ] || { echo half > $(BUILD)/object; $(DURING); printf '\\177ELF of $(CURDIR)' > $(BUILD)/object; }
+	@echo $(FROZEN_MANIFEST) > $(BUILD)/frozen
 	@$(AFTER)
 	@cp $(BUILD)/object $(BUILD)/firmware
 """
@@ -31,11 +32,13 @@ def tree(folder):
 
 @pytest.fixture
 def build(tmp_path):
-    """Builds with a MicroPython; returns what its firmware is made of, or None if there is none. during, after: shell."""
+    """Builds with a MicroPython; returns what its firmware is made of, or None if there is none. during, after: shell; variables:
+    the Makefile's."""
 
-    def build(micropython, during=":", after=":"):
+    def build(micropython, during=":", after=":", **variables):
         words = {"BUILD": tmp_path / "build", "VENV": ROOT / "build" / "venv" / "bin", "MICROPY_DIR": micropython, "KEY": KEY,
                  "DIGEST_KEY": KEY, "OUT": tmp_path / "out.img", "DURING": during, "AFTER": after, "KCONFIG_CONFIG": os.devnull}  # fmt: skip
+        words |= variables
         command = ["make", "otaapp@linuxhost", *(f"{name}={value}" for name, value in words.items())]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, start_new_session=True, check=False)
         if done.returncode:
@@ -61,3 +64,33 @@ def test_failed_build_goes_on_where_it_failed(build, tmp_path):
     one = tree(tmp_path / "one")
     assert build(one, after="false") is None
     assert build(one, during="exit 1") == f"ELF of {one}/ports/unix"
+
+
+def app(folder, *names):
+    """An application."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(f"# of {folder.name}\n")
+    return folder
+
+
+def test_every_file_of_the_application_is_frozen_and_none_of_another(build, tmp_path):
+    one, gen = tree(tmp_path / "one"), tmp_path / "build" / "linuxhost" / "gen"
+    for folder in (app(tmp_path / "large", "main.py", "b.py", "a.py", "notes.txt"), app(tmp_path / "small", "main.py")):
+        names = sorted(path.name for path in folder.glob("*.py"))
+        assert build(one, APP=folder)
+        assert (gen / "app.py").read_text().split() == " ".join(f'module("{name}", base_path="app", opt=3)' for name in names).split()
+        assert {path.name: path.read_text() for path in (gen / "app").iterdir()} == dict.fromkeys(names, f"# of {folder.name}\n")
+
+
+def test_manifest_is_the_boards_own_or_the_given_one(build, tmp_path):
+    one, frozen = tree(tmp_path / "one"), tmp_path / "build" / "linuxhost" / "micropython" / "frozen"
+    for variables, manifest in (({}, ROOT / "boards/linuxhost/manifest.py"), ({"MANIFEST": "manifest.py"}, ROOT / "manifest.py")):
+        assert build(one, **variables)
+        assert frozen.read_text() == f"{manifest}\n"
+
+
+@pytest.mark.parametrize("folder", ["otaapp", "otaapp/", "./otaapp//"])
+def test_image_is_named_after_the_applications_folder(folder):
+    done = tool("make", "--no-print-directory", "-C", ROOT, "--eval", "name: ; @echo $(call IMAGE,board)", "name", f"APP={folder}")
+    assert done.stdout == f"{ROOT}/out/otaapp@board-1.0.0.img\n"

@@ -1,6 +1,7 @@
-"""An application that starts and then never feeds the watchdog again."""
+"""An application that starts and then never feeds the watchdog again. It has a second file."""
 
 # SPDX-License-Identifier: MIT
+import forever
+
 print("hang: started")
-while True:
-    pass
+forever.run()

@@ -1,0 +1,7 @@
+"""Beside main.py."""
+
+
+# SPDX-License-Identifier: MIT
+def run():
+    while True:
+        pass
