@@ -31,7 +31,7 @@ MANIFEST ?=
 BOARD ?=
 export VERSION COUNTER
 export KCONFIG_CONFIG ?= $(CURDIR)/.config
-$(foreach name,APP KEY DIGEST_KEY CA OUT MANIFEST MICROPY_DIR CORPUS,$(if $(word 2,$($(name))),$(error $(name)=$($(name)): make takes no path with a space in it)))
+$(foreach name,APP DIGEST_KEY CA OUT MANIFEST MICROPY_DIR CORPUS,$(if $(word 2,$($(name))),$(error $(name)=$($(name)): make takes no path with a space in it)))
 # Firmware pairs for patches: a folder whose README.md lists them.
 CORPUS ?=
 export MPOTA_CORPUS := $(CORPUS)
@@ -53,9 +53,9 @@ $(BUILD)/keys/%.pem: | setup
 	@$(VENV)/mpota key new $@
 
 # Both commands take from the configuration what is not given here.
-FIRMWARE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--image-key $(KEY)) \
+FIRMWARE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(KEY:%=--image-key %) \
     $(if $(DIGEST_KEY),--digest-key $(DIGEST_KEY)) $(if $(CA),--ca $(CA)) $(if $(SERVER),--server $(SERVER))
-IMAGE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--key $(KEY)) --version $(VERSION) --counter $(COUNTER)
+IMAGE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--key $(firstword $(KEY))) --version $(VERSION) --counter $(COUNTER)
 MADE_KEYS := $(if $(and $(KEY),$(DIGEST_KEY)),,keys)
 GEN = $(TO)/gen
 # What is frozen into a board's firmware: by the board's own manifest, or yours.

@@ -60,6 +60,7 @@ def generated(folder, text):
         ("CONFIG_BOARD_ESP8266_2M=y", "board.h", "BOARD_FLASH_SIZE 0x200000"),
         ('CONFIG_PRODUCT="a1other"', "boot_config.c", "class_id"),
         (f'CONFIG_IMAGE_KEY="{KEYS}/test-rsa3072.pem"', "boot_config.c", "key0"),
+        (f'CONFIG_IMAGE_KEY="{KEYS}/test-rsa2048.pem {KEYS}/test-rsa3072.pem"', "boot_config.c", "key1"),
         (f'CONFIG_DIGEST_KEY="{KEYS}/test-rsa2048-foreign.pem"', "ota_config.py", "DIGEST_KEY"),
         ("CONFIG_PROTOCOL_COAP=y", "ota_config.py", "PROTOCOL = 1"),
         ('CONFIG_SERVER="ota.example.org:1884"', "ota_config.py", "SERVER = ('ota.example.org', 1884)"),
@@ -99,14 +100,16 @@ def test_command_line_goes_before_the_file(tmp_path):
     assert "SERVER = ('b', 2)" in constants and "BOARD = 'linuxhost'" in constants
 
 
-def test_image_is_built_for_the_configured_product(tmp_path):
-    (tmp_path / ".config").write_text(DEFAULT_KEYS + 'CONFIG_PRODUCT="a1other"\n')
+def test_image_is_built_for_the_configured_product_and_signed_by_the_first_key(tmp_path):
+    names = [KEYS / f"{name}.pem" for name in ("test-rsa2048-e3", "test-rsa2048")]
+    (tmp_path / ".config").write_text(with_keys(f'CONFIG_IMAGE_KEY="{names[0]} {names[1]}"\nCONFIG_PRODUCT="a1other"\n'))
     (tmp_path / "payload").write_bytes(esp8266.pack(0x40100000, [esp8266.Segment(0x40100000, bytes(64))]))
     words = ("image", "build", tmp_path / "payload", tmp_path / "out", "--version", "1.0.0", "--counter", "1", "--boards", BOARDS)
     done = mpota(*words, "--config", tmp_path / ".config")
     assert done.returncode == 0, done.stderr
     _, class_id = firmware.product_ids(board.load("esp8266", BOARDS).vendor, "a1other", "esp8266")
     assert class_id in (tmp_path / "out").read_bytes()
+    assert mpota("image", "verify", tmp_path / "out", "--key", names[0]).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -117,6 +120,7 @@ def test_image_is_built_for_the_configured_product(tmp_path):
         ("CONFIG_PRODUCT=bare\n", "malformed string literal"),
         ('CONFIG_SERVER="nowhere"\n', "not HOST:PORT"),
         (f'CONFIG_DIGEST_KEY="{KEYS}/test-rsa3072.pem"\n', "test-rsa3072.pem: digestsign needs a key of 2048 bits, this one has 3072"),
+        ('CONFIG_IMAGE_KEY=""\n', ".config: CONFIG_IMAGE_KEY is empty"),
         ('CONFIG_DIGEST_KEY=""\n', ".config: CONFIG_DIGEST_KEY is empty"),
         ('CONFIG_DIGEST_KEY=""\nCONFIG_SIGN_MD5=y\n', ".config: CONFIG_DIGEST_KEY is empty"),
     ],

@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
-from .helpers import ROOT, tool
+from mpota import keys
+
+from .helpers import ROOT, mpota, tool
 
 KEY = ROOT / "tests" / "keys" / "test-rsa2048.pem"
 PORT = """\
@@ -88,6 +90,14 @@ def test_manifest_is_the_boards_own_or_the_given_one(build, tmp_path):
     for variables, manifest in (({}, ROOT / "boards/linuxhost/manifest.py"), ({"MANIFEST": "manifest.py"}, ROOT / "manifest.py")):
         assert build(one, **variables)
         assert frozen.read_text() == f"{manifest}\n"
+
+
+def test_all_keys_are_trusted_and_the_first_signs(build, tmp_path):
+    names = [ROOT / "tests" / "keys" / f"test-rsa{bits}.pem" for bits in (3072, 2048)]
+    assert build(tree(tmp_path / "one"), KEY=f"{names[0]} {names[1]}")
+    constants = (tmp_path / "build" / "linuxhost" / "gen" / "ota_config.py").read_text()
+    assert f"IMAGE_KEYS = {tuple(keys.public_der(keys.load(name)) for name in names)!r}\n" in constants
+    assert mpota("image", "verify", tmp_path / "out.img", "--key", names[0]).returncode == 0
 
 
 @pytest.mark.parametrize("folder", ["otaapp", "otaapp/", "./otaapp//"])

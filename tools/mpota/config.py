@@ -18,7 +18,7 @@ class Config:
 
     board: str
     product: str
-    image_key: str
+    image_keys: tuple  # the first signs
     digest_key: str
     protocol: int
     server: str | None
@@ -48,6 +48,8 @@ def load(path, boards, board=None):
         raise ToolError(path, " ".join(str(error).split())) from error
     if kconf.warnings:
         raise ToolError(path, kconf.warnings[0].removeprefix("warning: "))
+    if not found.image_keys:
+        raise ToolError(path, "CONFIG_IMAGE_KEY is empty")
     return found
 
 
@@ -61,7 +63,7 @@ def _read(kconf, board):
     return Config(
         board=board or value("BOARD"),
         product=value("PRODUCT"),
-        image_key=value("IMAGE_KEY"),
+        image_keys=tuple(value("IMAGE_KEY").split()),
         digest_key=value("DIGEST_KEY"),
         protocol=index(PROTOCOLS, "PROTOCOL"),
         server=value("SERVER") or None,

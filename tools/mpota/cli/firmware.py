@@ -34,7 +34,7 @@ def firmware(out, config_path, name, image_key, folder, **given):
         raise ToolError(config_path, "CONFIG_DIGEST_KEY is empty: only CONFIG_SIGN_SHA256 goes without a key")
     trust = firmware_.Trust(
         product=options.product,
-        image_keys=tuple(keys.public_der(keys.load(path)) for path in image_key or (options.image_key,)),
+        image_keys=tuple(keys.public_der(keys.load(path)) for path in image_key or options.image_keys),
         digest_key=keys.public_der(keys.load_digest(options.digest_key)) if options.digest_key else None,
         ca=pki.certificate_der(options.ca) if options.ca else None,
     )

@@ -44,7 +44,7 @@ def build(payload_path, out, config_path, board_name, product, version, counter,
     Board, product and key are taken from the configuration file if they are not given, see make menuconfig."""
     if not (board_name and product and key_path):
         options = config.load(config_path, boards or board.default_folder(), board_name)
-        board_name, product, key_path = options.board, product or options.product, key_path or options.image_key
+        board_name, product, key_path = options.board, product or options.product, key_path or options.image_keys[0]
     storage.check_out(out, (payload_path, key_path))
     linkkit.check_names(product)
     facts = board.load(board_name, boards)
