@@ -57,10 +57,13 @@ FIRMWARE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(KEY:%=--image-key %) 
     $(if $(DIGEST_KEY),--digest-key $(DIGEST_KEY)) $(if $(CA),--ca $(CA)) $(if $(SERVER),--server $(SERVER))
 IMAGE_OPTIONS = $(if $(PRODUCT),--product $(PRODUCT)) $(if $(KEY),--key $(firstword $(KEY))) --version $(VERSION) --counter $(COUNTER)
 MADE_KEYS := $(if $(and $(KEY),$(DIGEST_KEY)),,keys)
+# In the recipe of otaapp@NAME.
+NAME = $(@:otaapp@%=%)
+TO = $(BUILD)/$(NAME)
 GEN = $(TO)/gen
+IMG = $(or $(OUT),$(CURDIR)/out/$(notdir $(abspath $(APP)))@$(NAME)-$(VERSION).img)
 # What is frozen into a board's firmware: by the board's own manifest, or yours.
 FROZEN = $(abspath $(or $(MANIFEST),boards/$(1)/manifest.py))
-IMAGE = $(or $(OUT),$(CURDIR)/out/$(notdir $(abspath $(APP)))@$(1)-$(VERSION).img)
 
 # Before anything is built.
 define CHECK_VALUES
@@ -99,9 +102,6 @@ otaapp: setup $(MADE_KEYS) ## build and sign the sample application for the conf
 CORE_C := $(addprefix ota/core/,boot.c image.c rsa.c sha256.c trailer.c)
 
 .PHONY: otaapp@linuxhost
-otaapp@linuxhost: NAME = linuxhost
-otaapp@linuxhost: IMG = $(call IMAGE,$(NAME))
-otaapp@linuxhost: TO = $(BUILD)/linuxhost
 otaapp@linuxhost: setup $(MADE_KEYS) ## build and sign the sample application: VERSION= COUNTER= APP= PRODUCT= KEY= DIGEST_KEY= CA= SERVER= MANIFEST= OUT=
 	$(CHECK_VALUES)
 	$(CONFIGURE)
@@ -111,14 +111,12 @@ otaapp@linuxhost: setup $(MADE_KEYS) ## build and sign the sample application: V
 	    -I$(GEN) -Iota/core -Iota/second_boot -Iboards/linuxhost -Iboards/emulator \
 	    ota/second_boot/linuxhost.c $(GEN)/boot_config.c boards/linuxhost/hostflash.c \
 	    boards/emulator/nor.c boards/emulator/norchip.c $(CORE_C)
-	@$(VENV)/mpota image build $(TO)/micropython/firmware $(IMG) --board linuxhost $(IMAGE_OPTIONS)
+	@$(VENV)/mpota image build $(TO)/micropython/firmware $(IMG) --board $(NAME) $(IMAGE_OPTIONS)
 
 FROZEN_FOR_ESP8266 = FROZEN_MANIFEST=$(call FROZEN,esp8266) MICROPY_MANIFEST_MPOTA_DIR=$(CURDIR) \
     MICROPY_MANIFEST_MPOTA_GEN=$(GEN)
 
 .PHONY: otaapp@esp8266 otaapp@esp8266-2m
-otaapp@esp8266 otaapp@esp8266-2m: NAME = $(@:otaapp@%=%)
-otaapp@esp8266 otaapp@esp8266-2m: IMG = $(call IMAGE,$(NAME))
 otaapp@esp8266 otaapp@esp8266-2m: TO = $(BUILD)/$(NAME)$(if $(CHIP),-chip)
 otaapp@esp8266: ## the same for the emulated ESP8266; with MICROPY_DIR= and ESP_SDK= for the chip itself
 otaapp@esp8266-2m: ## the same for 2 MiB of flash

@@ -12,11 +12,8 @@ GREETING = "otaapp"
 
 
 def board():
-    if sys.platform == "linux":
-        from ota.hal.linuxhost import Board
-    else:
-        from ota.hal.esp8266 import Board
-    return Board()
+    name = ota_config.BOARD.split("-")[0]  # without the variant
+    return __import__("ota.hal." + name, None, None, ("Board",)).Board()
 
 
 def main(board):

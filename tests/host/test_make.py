@@ -102,5 +102,5 @@ def test_all_keys_are_trusted_and_the_first_signs(build, tmp_path):
 
 @pytest.mark.parametrize("folder", ["otaapp", "otaapp/", "./otaapp//"])
 def test_image_is_named_after_the_applications_folder(folder):
-    done = tool("make", "--no-print-directory", "-C", ROOT, "--eval", "name: ; @echo $(call IMAGE,board)", "name", f"APP={folder}")
+    done = tool("make", "--no-print-directory", "-C", ROOT, "--eval", "otaapp@board: ; @echo $(IMG)", "otaapp@board", f"APP={folder}")
     assert done.stdout == f"{ROOT}/out/otaapp@board-1.0.0.img\n"
