@@ -44,7 +44,8 @@ def board():
     (BUILD / "emulator" / "frozen_artifacts.py").write_text(f"FILES = {frozen!r}\n")
     image = BUILD / "emulator" / "units.img"
     image.parent.mkdir(parents=True, exist_ok=True)
-    words = {"APP": "tests/emulator/units/app", "OUT": image, "MANIFEST": REPO / "tests/emulator/units/manifest.py", "EMULATED": "yes", "KCONFIG_CONFIG": os.devnull}
+    words = {"APP": "tests/emulator/units/app", "OUT": image, "MANIFEST": REPO / "tests/emulator/units/manifest.py", "EMULATED": "yes", "KCONFIG_CONFIG": os.devnull,
+             "SERVER": "127.0.0.1:18830"}
     made = subprocess.run(["make", "otaapp@esp8266", *(f"{k}={v}" for k, v in words.items())], cwd=REPO, capture_output=True, text=True,
                           check=False, env=os.environ | {"UNITS": " ".join((*HELPERS, *FILES)), "ARTIFACTS": str(BUILD / "emulator")})
     assert made.returncode == 0, made.stdout + made.stderr
