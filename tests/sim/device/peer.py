@@ -7,6 +7,7 @@ import json
 import clock
 
 SOCK_STREAM = 1
+AF_INET = 2
 _ECONNREFUSED = 111
 _ECONNRESET = 104
 _HTTP_PORT = 80
