@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 import sys
 
-from ota.transport import net
+from ota.transport import dtls, net
 from ota.transport.tls import SslModule
 
 from fakes import clock, code_of
@@ -355,6 +355,10 @@ def test_ca_that_cannot_be_read_is_a_refusal():
     tls.load_verify_locations = unreadable
     assert code_of(SslModule(b"ca", 1000, no_feed, net._SocketModule(1000, no_feed)).wrap_socket, over()) == E_TLS
     del sys.modules["tls"]
+
+
+def test_dtls_without_a_ca_is_refused():
+    assert code_of(dtls.require, None) == 1045
 
 
 def test_connection_lost_in_the_handshake_is_no_refusal():
