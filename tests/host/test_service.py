@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: MIT
 
 import json
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 
 from mpota import messages
+from mpota import store as store_module
 from mpota.errors import ToolError
 from mpota.service import Service
 from mpota.store import Artifact, Store
@@ -62,6 +67,10 @@ def test_target_published_later_is_told_by_the_next_poll_once(store, service):
     publish(store, "1.1.0")
     assert versions(service.poll(NOW)[0]) == ["1.1.0"]
     assert service.poll(NOW)[0] == []
+
+
+
+
 
 
 def test_device_that_was_never_heard_of_is_not_told(store, service):
@@ -163,7 +172,7 @@ def test_withdrawn_update_is_told_no_more_and_ends_as_it_happens_to(store, servi
 
 
 def test_state_of_another_format_is_refused(store, tmp_path):
-    with store._transaction() as db:
+    with store.transaction() as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(ToolError, match="state of format 99"):
         Store(tmp_path / "state")
@@ -173,6 +182,59 @@ def test_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "mpota.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(ToolError, match="not a database"):
         Store(tmp_path)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Waits for no other process."""
+    monkeypatch.setattr(store_module, "BUSY_S", 0)
+    monkeypatch.setattr(store_module, "MAKING_S", 0)
+
+
+def test_empty_file_is_no_new_state(impatient, tmp_path):
+    (tmp_path / "mpota.db").touch()
+    for create in (False, True):
+        with pytest.raises(ToolError, match=r"mpota.db: empty"):
+            Store(tmp_path, create=create)
+
+
+def test_state_that_cannot_be_made_leaves_no_empty_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(store_module, "_TABLES", "no SQL")
+    with pytest.raises(ToolError):
+        Store(tmp_path, create=True)
+    monkeypatch.undo()
+    assert Store(tmp_path, create=True).devices() == []
+
+
+def test_state_that_another_is_just_making_is_waited_for(monkeypatch, tmp_path):
+    real, begun = Store._make, threading.Event()
+
+    def make(store):
+        begun.set()
+        time.sleep(0.3)
+        real(store)
+
+    monkeypatch.setattr(Store, "_make", make)
+    other = threading.Thread(target=Store, args=(tmp_path, True))
+    other.start()
+    begun.wait()
+    Store(tmp_path, create=True).add_device(PK, DN)
+    other.join()
+    assert [device.dn for device in Store(tmp_path).devices()] == [DN]
+
+
+def test_state_is_opened_and_read_while_somebody_writes(impatient, store):
+    with store.transaction():
+        assert [device.dn for device in Store(store.folder).devices()] == [DN]
+
+
+def test_state_opened_twice_by_one_process_stays_locked(store):
+    """POSIX: a file's locks end when the process closes it, whichever part of it does."""
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"
+    with store.transaction():
+        Store(store.folder).close()
+        done = subprocess.run([sys.executable, "-c", code, store.path], capture_output=True, text=True, check=False)
+    assert "database is locked" in done.stderr
 
 
 def test_product_has_one_secret(store):

@@ -76,15 +76,16 @@ def write_new(path, data, mode=0o666):
 
 
 def make_private(path):
-    """The file is there and, if it is ours, ours alone."""
+    """The file is there and, if it is ours, ours alone; returns whether it has been made. One that is there is not opened: SQLite's
+    locks on a file end when the process closes it, whoever in it does."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            found = os.fstat(handle)
-            if found.st_mode & 0o077 and found.st_uid == os.geteuid():
-                os.fchmod(handle, 0o600)
-        finally:
-            os.close(handle)
+        with contextlib.suppress(FileExistsError):
+            os.close(_made(path, 0o600))
+            return True
+        found = os.stat(path)
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            os.chmod(path, 0o600)
+        return False
     except OSError as error:
         raise os_error(path, error) from error
 

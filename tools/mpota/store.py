@@ -4,6 +4,7 @@
 import contextlib
 import secrets
 import sqlite3
+import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from mpota.errors import ToolError
 from mpota.rules import OPEN, REPLACED, UPDATED, WITHDRAWN, Update
 
 FORMAT = 2
+BUSY_S = 60  # that another process may keep us from reading or writing
+MAKING_S = 1
 _TABLES = f"""
 CREATE TABLE product (pk TEXT PRIMARY KEY, secret TEXT NOT NULL);
 CREATE TABLE device (
@@ -69,7 +72,7 @@ class Artifact:
 
 
 class Store:
-    """The database `mpota.db` in the state folder. Every method is one transaction."""
+    """The database `mpota.db` in the state folder. Every method is one transaction, or part of transaction()."""
 
     def __init__(self, folder, create=False):
         self.folder = Path(folder)
@@ -78,21 +81,32 @@ class Store:
             storage.make_folder(self.folder, 0o700)
         elif not self.path.is_file():
             raise ToolError(folder, "no state here yet: `mpota device add` makes it")
-        storage.make_private(self.path)
+        is_new = storage.make_private(self.path)
         with self._errors():
-            self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
+            self._db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._prepare()
+        if is_new:
+            self._make()
+        elif not self._format():
+            time.sleep(MAKING_S)  # another process may have made the file just now
+        found = self._format()
+        if not found:
+            raise ToolError(self.path, "empty; without this file there is no state, and a new one can be made")
+        if found != FORMAT:
+            raise ToolError(self.path, f"state of format {found}, this is mpota for format {FORMAT}")
 
-    def _prepare(self):
-        with self._transaction():
-            found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
+    def _format(self):
+        return self._all("PRAGMA user_version")[0][0]
+
+    def _make(self):
+        try:
+            with self.transaction() as db:
                 for statement in _TABLES.split(";"):
-                    self._db.execute(statement)
-            elif found != FORMAT:
-                raise ToolError(self.path, f"state of format {found}, this is mpota for format {FORMAT}")
+                    db.execute(statement)
+        except ToolError:
+            self.path.unlink()
+            raise
 
     @contextlib.contextmanager
     def _errors(self):
@@ -102,7 +116,11 @@ class Store:
             raise ToolError(self.path, str(error)) from error
 
     @contextlib.contextmanager
-    def _transaction(self):
+    def transaction(self):
+        """What is done within it is written together or not at all."""
+        if self._db.in_transaction:
+            yield self._db
+            return
         with self._errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -131,7 +149,7 @@ class Store:
         for name, value in (("--secret", secret), ("--product-secret", product_secret)):
             if value is not None:
                 linkkit.check_secret(name, value)
-        with self._transaction() as db:
+        with self.transaction() as db:
             self._add_product(db, pk, product_secret)
             device = Device(pk, dn, secret or secrets.token_hex(16))
             if db.execute("SELECT 1 FROM device WHERE pk = ? AND dn = ?", (pk, dn)).fetchone():
@@ -167,13 +185,13 @@ class Store:
 
     def set_version(self, pk, dn, version):
         """Notes what a device says it runs; False if there is no such device."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             query = "UPDATE device SET version = ? WHERE pk = ? AND dn = ?"
             return db.execute(query, (version, pk, dn)).rowcount == 1
 
     def publish(self, artifact, devices, scheme, patches=()):
         """Makes `artifact` (its id is ignored) the target of the devices, in place of what is open there; `patches` lead to it."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             number = self._add_artifact(db, artifact)
             for patch in patches:
                 self._add_artifact(db, replace(patch, result=number))
@@ -192,7 +210,7 @@ class Store:
     def withdraw(self, devices):
         """Ends what is open for the devices; returns the ids of those updates."""
         query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(OPEN)}) RETURNING id'
-        with self._transaction() as db:
+        with self.transaction() as db:
             return [row["id"] for device in devices for row in db.execute(query, (WITHDRAWN, device.pk, device.dn, *OPEN)).fetchall()]
 
     def artifact(self, number):
@@ -216,7 +234,7 @@ class Store:
     def save(self, update):
         """Writes an update back, unless it has been replaced meanwhile, or withdrawn and not done nevertheless."""
         columns = ", ".join(f"{field.name} = :{field.name}" for field in fields(Update))
-        with self._transaction() as db:
+        with self.transaction() as db:
             over = f"state = '{REPLACED}' OR (state = '{WITHDRAWN}' AND :state != '{UPDATED}')"
             db.execute(f'UPDATE "update" SET {columns} WHERE id = :id AND NOT ({over})', asdict(update))
 
