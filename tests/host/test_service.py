@@ -72,6 +72,14 @@ def test_target_published_later_is_told_by_the_next_poll_once(store, service):
 
 
 
+def test_wait_that_began_under_a_wrong_clock_ends_when_it_is_right(store, service):
+    number, wrong = publish(store, "1.1.0"), NOW + 1e8
+    inform(service, "1.0.0", wrong)
+    progress(service, -2, "1043", wrong)
+    assert store.update(number).due > wrong and service.poll(wrong)[0] == []
+    assert versions(service.poll(NOW)[0]) == ["1.1.0"]
+    assert service.poll(NOW)[0] == []
+
 
 def test_device_that_was_never_heard_of_is_not_told(store, service):
     publish(store, "1.1.0")

@@ -20,6 +20,7 @@ MAX_RESTARTS = 20  # informs without progress in between
 ANSWER_S = 5
 LATER_S = 10  # the first time; longer each time
 RETRY_S = 30
+LONGEST_S = LATER_S * MAX_RESTARTS  # that any rule puts off
 
 
 @dataclass(frozen=True)
@@ -123,5 +124,5 @@ def listening(update, now):
 
 
 def is_due(update, now):
-    """True if the device is to be told now."""
-    return update.state in OPEN and update.due is not None and update.due <= now
+    """True if the device is to be told now. What is due later than any rule says has been put off by a clock that was wrong."""
+    return update.state in OPEN and update.due is not None and not now < update.due <= now + LONGEST_S

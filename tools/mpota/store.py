@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mpota import linkkit, storage
 from mpota.errors import ToolError
-from mpota.rules import OPEN, REPLACED, UPDATED, WITHDRAWN, Update
+from mpota.rules import LONGEST_S, OPEN, REPLACED, UPDATED, WITHDRAWN, Update
 
 FORMAT = 2
 BUSY_S = 60  # that another process may keep us from reading or writing
@@ -253,10 +253,10 @@ class Store:
         return [Update(**row) for row in self._all(f'SELECT * FROM "update" WHERE {_LATEST} ORDER BY pk, dn')]
 
     def due(self, now):
-        """The newest updates whose time to be told has come, of devices that have been heard of."""
-        query = f"""SELECT * FROM "update" WHERE {_LATEST} AND due <= ? AND state IN ({_marks(OPEN)})
+        """The newest updates whose time to be told has come (rules.is_due), of devices that have been heard of."""
+        query = f"""SELECT * FROM "update" WHERE {_LATEST} AND (due <= ? OR due > ?) AND state IN ({_marks(OPEN)})
             AND EXISTS (SELECT 1 FROM device d WHERE d.pk = "update".pk AND d.dn = "update".dn AND version IS NOT NULL)"""
-        return [Update(**row) for row in self._all(query, now, *OPEN)]
+        return [Update(**row) for row in self._all(query, now, now + LONGEST_S, *OPEN)]
 
 
 def _marks(values):
