@@ -10,6 +10,7 @@ import time
 import pytest
 
 from mpota import messages
+from mpota import service as service_module
 from mpota import store as store_module
 from mpota.errors import ToolError
 from mpota.service import Service
@@ -69,6 +70,26 @@ def test_target_published_later_is_told_by_the_next_poll_once(store, service):
     assert service.poll(NOW)[0] == []
 
 
+@pytest.fixture
+def statements(store):
+    """What the store asks of SQLite, from now on."""
+    found = []
+    store._db.set_trace_callback(found.append)
+    return found
+
+
+def test_poll_tells_a_bounded_number_in_one_transaction(store, service, statements, monkeypatch):
+    monkeypatch.setattr(service_module, "BATCH", 2)
+    for n in range(4):
+        store.add_device(PK, f"more{n}")
+    for device in store.devices():
+        service.receive(messages.topic("inform", PK, device.dn), b'{"params":{"version":"1.0.0"}}', NOW)
+    publish(store, "1.1.0")
+    for told in (2, 2, 1):
+        statements.clear()
+        assert len(service.poll(NOW)[0]) == told and statements.count("COMMIT") == 1
+    statements.clear()
+    assert service.poll(NOW) == ([], []) and not [statement for statement in statements if "BEGIN" in statement]
 
 
 

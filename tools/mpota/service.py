@@ -7,6 +7,7 @@ from mpota import codes, messages, rules
 from mpota.codes import text
 
 FORGIVEN_S = 2
+BATCH = 256  # written together
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,19 @@ class Service:
         return self._version(message, now)
 
     def poll(self, now):
-        """What is due by the clock, or because another process has published."""
-        outgoing, events = [], []
-        for update in self._store.due(now):
-            device = self._store.device(update.pk, update.dn)
-            if rules.same_version(device.version, update.version):
-                events += self._keep(update, rules.informed(update, device.version, now))
-                continue
-            out, said = self._push(update, now)
-            outgoing += out
-            events += said
-        return outgoing, events
+        """What is due by the clock, or because another process has published; no more of it than can be written at once."""
+        due = self._store.due(now, BATCH)
+        if not due:
+            return [], []
+        with self._store.transaction():
+            results = [self._tell(update, now) for update in due]
+        return [message for sent, _ in results for message in sent], [event for _, said in results for event in said]
+
+    def _tell(self, update, now):
+        device = self._store.device(update.pk, update.dn)
+        if rules.same_version(device.version, update.version):
+            return [], self._keep(update, rules.informed(update, device.version, now))
+        return self._push(update, now)
 
     def _version(self, message, now):
         if not self._store.set_version(message.pk, message.dn, message.version):

@@ -252,11 +252,11 @@ class Store:
         """The newest update of every device that has one."""
         return [Update(**row) for row in self._all(f'SELECT * FROM "update" WHERE {_LATEST} ORDER BY pk, dn')]
 
-    def due(self, now):
-        """The newest updates whose time to be told has come (rules.is_due), of devices that have been heard of."""
+    def due(self, now, limit):
+        """The newest updates whose time to be told has come (rules.is_due), `limit` at most, of devices that have been heard of."""
         query = f"""SELECT * FROM "update" WHERE {_LATEST} AND (due <= ? OR due > ?) AND state IN ({_marks(OPEN)})
-            AND EXISTS (SELECT 1 FROM device d WHERE d.pk = "update".pk AND d.dn = "update".dn AND version IS NOT NULL)"""
-        return [Update(**row) for row in self._all(query, now, now + LONGEST_S, *OPEN)]
+            AND EXISTS (SELECT 1 FROM device d WHERE d.pk = "update".pk AND d.dn = "update".dn AND version IS NOT NULL) LIMIT ?"""
+        return [Update(**row) for row in self._all(query, now, now + LONGEST_S, *OPEN, limit)]
 
 
 def _marks(values):
