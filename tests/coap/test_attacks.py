@@ -1,21 +1,26 @@
 """Somebody between or beside the board and its server: forged, replayed and useless datagrams (RFC 7252 section 11)."""
 # SPDX-License-Identifier: MIT
 
+import concurrent.futures
 import contextlib
 import itertools
+import json
 import random
 import socket
 import time
 
+import aiocoap
 import pytest
 from aiocoap.numbers import codes
-from mpota import pki, ports
+from aiocoap.numbers.optionnumbers import OptionNumber
+from aiocoap.optiontypes import OpaqueOption
+from mpota import pki, udpfront
 from mpota.coapserver import CoapServer
 from mpota.running import served_folder
 from mpota.store import Store
 from OpenSSL import SSL
 
-from coap.peer import ACK, CON, NON, RST, Channel, Peer, empty, fetch, raw, until
+from coap.peer import ACK, CON, IDENTITY, NON, RST, Channel, Peer, empty, fetch, raw, until
 from coap.test_channel import UPGRADE, Server
 from coap.test_download import DATA, E_RANGE, TIMED_OUT, fetches, part, refuses
 
@@ -277,12 +282,60 @@ def test_hello_without_cookie_costs_the_server_no_more_than_it_sends(serving):
         assert len(client.ask(hello)) <= len(hello)
 
 
-def test_peers_are_forgotten_when_there_are_too_many(serving, monkeypatch):
-    from mpota import udpfront
 
+
+
+def test_peers_are_forgotten_when_there_are_too_many(serving, monkeypatch):
     monkeypatch.setattr(udpfront, "MAX_PEERS", 8)
     clients = [Client(serving.port) for _ in range(40)]
     assert all(client.ask(request(1, b"x"))[1] == codes.NOT_FOUND for client in clients)
     assert clients[0].ask(request(1, b"x", mid=99))[1] == codes.NOT_FOUND
     for client in clients:
         client.socket.close()
+
+
+class Board:
+    """A client that logs in."""
+
+    def __init__(self, port, make=Client):
+        self.client = make(port)
+        self._mids = itertools.count(1)
+        pk, dn, _ = IDENTITY
+        login = {"productKey": pk, "deviceName": dn, "clientId": f"{pk}.{dn}", "sign": "da206634180ecd85cd501381272664ac"}
+        self.token = json.loads(self.ask(codes.POST, ("auth",), json.dumps(login).encode()).payload)["token"]
+
+    def ask(self, code, path, payload=b"", token=None, **options):
+        message = aiocoap.Message(code=code, uri_path=path, payload=payload, **options)
+        message.mtype, message.mid, message.token = CON, next(self._mids), b"tokn"
+        message.direction = aiocoap.message.Direction.OUTGOING
+        if token:
+            message.opt.add_option(OpaqueOption(OptionNumber(2088), token.encode()))
+        return aiocoap.Message.decode(self.client.ask(message.encode()))
+
+    def observe(self):
+        return self.ask(codes.GET, ("topic", "ota", "device", "upgrade", *IDENTITY[:2]), token=self.token, observe=0).code
+
+
+@pytest.fixture
+def known(serving, tmp_path):
+    """The server, which knows a device."""
+    store = Store(tmp_path)
+    store.add_device(*IDENTITY)
+    store.close()
+    nothing_new = concurrent.futures.Future()
+    nothing_new.set_result(b"")
+    serving._ask = lambda topic, payload: nothing_new
+    return serving
+
+
+
+
+def test_device_that_says_too_much_is_told_to_come_later(known):
+    too_much = concurrent.futures.Future()
+    too_much.set_result(None)
+    known._ask = lambda topic, payload: too_much
+    board = Board(known.port)
+    inform = "topic", "ota", "device", "inform", *IDENTITY[:2]
+    assert board.ask(codes.POST, inform, b'{"params":{"version":"1"}}', board.token).code == codes.SERVICE_UNAVAILABLE
+    assert board.observe() == codes.CONTENT
+    board.client.socket.close()

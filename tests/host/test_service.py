@@ -92,6 +92,19 @@ def test_poll_tells_a_bounded_number_in_one_transaction(store, service, statemen
     assert service.poll(NOW) == ([], []) and not [statement for statement in statements if "BEGIN" in statement]
 
 
+def test_messages_that_come_together_are_written_together_or_not_at_all(store, service, statements, monkeypatch):
+    publish(store, "1.1.0")
+    said = [(INFORM, b'{"params":{"version":"1.0.0"}}'), (PROGRESS, b'{"params":{"step":"5"}}')]
+    monkeypatch.setattr(store, "save", lambda update: store._all("no SQL"))
+    with pytest.raises(ToolError):
+        service.receive_all(said, NOW)
+    assert store.device(PK, DN).version is None
+    monkeypatch.undo()
+    statements.clear()
+    informed, reported = service.receive_all(said, NOW)
+    assert versions(informed[0]) == ["1.1.0"] and reported[0] == [] and store.latest(PK, DN).step == 5
+    assert statements.count("COMMIT") == 1
+
 
 def test_wait_that_began_under_a_wrong_clock_ends_when_it_is_right(store, service):
     number, wrong = publish(store, "1.1.0"), NOW + 1e8

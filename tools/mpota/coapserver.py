@@ -41,7 +41,7 @@ def block(data, option):
 
 class Site:
     """What lies where. `tokens` are the logins; `ask(topic, payload)` gives, in time, the service's answer, to payload None what a device
-    that asks for that topic is to be told; `artifact_of(pk, dn)`
+    that asks for that topic is to be told, and None if it does not want to hear; `artifact_of(pk, dn)`
     the file that a device is to fetch; `fault` is what becomes of a block."""
 
     def __init__(self, folder, tokens, ask, artifact_of, fault):
@@ -104,6 +104,8 @@ class Site:
             messages.read(topic, request.payload)
             answer = await self._ask(topic, request.payload)
             code = codes.CONTENT if kind == "request" else codes.CHANGED
+            if answer is None:
+                answer, code = b"", codes.SERVICE_UNAVAILABLE
             pipe.add_response(aiocoap.Message(code=code, payload=answer, content_format=JSON if answer else None), is_last=True)
         else:
             pipe.add_response(aiocoap.Message(code=codes.METHOD_NOT_ALLOWED), is_last=True)
@@ -130,7 +132,7 @@ class Site:
         payload, at = self._kept.pop(device, (b"", 0))
         if payload and time.monotonic() - at < KEPT_S:
             return payload
-        return await self._ask(messages.topic("upgrade", *device), None)
+        return await self._ask(messages.topic("upgrade", *device), None) or b""
 
     def _notice(self, payload):
         return aiocoap.Message(code=codes.CONTENT, payload=payload, content_format=JSON)

@@ -56,6 +56,15 @@ def read(topic_name, payload):
     return Received(kind, pk, dn, number, version=_version(params))
 
 
+def is_progress(topic_name, payload):
+    """True for a message that only says how far an update has come: a later one replaces it."""
+    try:
+        message = read(topic_name, payload)
+    except BadMessage:
+        return False
+    return message is not None and message.kind == "progress" and message.step >= 0
+
+
 def _decode(payload):
     payload = payload.rstrip(b"\0")  # AliOS sends the C string's end too
     if len(payload) > MAX_MESSAGE:

@@ -19,9 +19,10 @@ from mpota.chaos import Chaos
 from mpota.coapserver import CoapServer
 from mpota.errors import ToolError, os_error
 from mpota.files import FileServer
+from mpota.inbox import Inbox
 from mpota.logins import Registrar
 from mpota.running import Address
-from mpota.service import Event, Service
+from mpota.service import BATCH, Event, Service
 from mpota.store import Store
 
 OPEN_FILES = 65536  # a socket for each peer over UDP, and for each connection
@@ -58,8 +59,8 @@ class Server:
             ports.check_host(name)
         self.folder = Path(folder)
         self._bind, self._host, self._on_event = bind, host, on_event
-        self._inbox = queue.Queue()  # a SimpleQueue can wait for ever once its time-out has passed (CPython 3.11)
-        self._unread = None  # a message that waits for room on the disk
+        self._inbox = Inbox()
+        self._unread = []  # messages that wait for room on the disk
         self._ready = queue.Queue()
         self._chaos = None
         if chaos_seed is not None:
@@ -114,9 +115,10 @@ class Server:
         )  # fmt: skip
 
     def _ask(self, topic, payload):
-        """A device's message over CoAP; the Future gives what it is answered."""
+        """A device's message over CoAP; the Future gives what it is answered, None to one that has said too much."""
         answer = concurrent.futures.Future()
-        self._inbox.put((topic, payload, answer))
+        if not self._inbox.put(topic, payload, answer):
+            answer.set_result(None)
         return answer
 
     def _connect(self, stack):
@@ -125,7 +127,7 @@ class Server:
         topics = [(messages.topic(kind, "+", "+"), 1) for kind in messages.KINDS]
         client.on_connect = lambda c, *_: c.subscribe(topics)
         client.on_subscribe = lambda *_: self._ready.put(True)
-        client.on_message = lambda _c, _u, message: self._inbox.put((message.topic, message.payload, None))
+        client.on_message = lambda _c, _u, message: self._inbox.put(message.topic, message.payload)
         try:
             client.connect(self._broker.host, self._broker.port)
         except OSError as error:
@@ -159,13 +161,13 @@ class Server:
             time.sleep(POLL_S)
 
     def _hear(self, client, until):
-        with contextlib.suppress(queue.Empty):
-            while (left := until - time.monotonic()) > 0:
-                if self._unread is None:
-                    self._unread = self._inbox.get(timeout=left)
-                topic, payload, answer = self._unread
-                outgoing, events = self._service.receive(topic, payload, time.time())
-                self._unread = None
+        while (left := until - time.monotonic()) > 0:
+            self._unread = self._unread or self._inbox.take(BATCH, left)
+            if not self._unread:
+                return
+            results = self._service.receive_all([said[:2] for said in self._unread], time.time())
+            said, self._unread = self._unread, []
+            for (topic, _, answer), (outgoing, events) in zip(said, results, strict=True):
                 if answer and answer.set_running_or_notify_cancel():  # who asked may have asked again meanwhile
                     own = [message.payload for message in outgoing if message.topic == topic]
                     outgoing = [message for message in outgoing if message.topic != topic]

@@ -36,6 +36,11 @@ class Service:
         self._url_of = url_of
         self._last_id = 0
 
+    def receive_all(self, said, now):
+        """What receive() returns to each (topic, payload), all of it written together."""
+        with self._store.transaction():
+            return [self.receive(topic, payload, now) for topic, payload in said]
+
     def receive(self, topic, payload, now):
         """Takes a device's message; returns lists of Outgoing and of Event."""
         if payload is None:
