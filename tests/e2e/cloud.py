@@ -19,7 +19,7 @@ class Cloud:
 
     def __init__(self, folder, certificates, devices):
         self._broker = Broker(folder, "127.0.0.1", certificates)
-        self._broker.start(devices)
+        self._broker.start()
         self._reports = {}
         self._informs = {}
         self._changed = threading.Condition()
@@ -33,6 +33,7 @@ class Cloud:
         self._client.connect("127.0.0.1", self._broker.port)
         self._client.loop_start()
         assert ready.wait(WAIT_S), "mosquitto does not let the service in"
+        self._broker.set_devices(devices)
 
     @property
     def address(self):

@@ -22,6 +22,8 @@ import pytest
 
 from mpota import image, messages, rules
 from mpota.cli import publish as cli_publish
+from mpota.errors import ToolError
+from mpota.server import Ports, Server
 
 from .helpers import DN, PK, SECRET, FakeDevice, mpota, mpota_json, mpota_process, serving, until
 
@@ -143,6 +145,62 @@ def test_wrong_secret_is_not_let_in(state):
         stranger = FakeDevice(secret="wrong")
         assert not stranger.connect(server)
         stranger.close()
+
+
+def test_operator_learns_of_refused_logins_and_no_file_of_them(state, device):
+    with serving(state) as (process, server):
+        for _ in range(3):
+            stranger = FakeDevice(secret="wrong")
+            assert not stranger.connect(server)
+            stranger.close()
+        assert device.connect(server)
+        device.inform("1.0.0")
+        until(lambda: status(state)[0]["version"] == "1.0.0")
+        process.send_signal(signal.SIGTERM)
+        events = [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()]
+        (told,) = [event["text"] for event in events if event["device"] == "mosquitto"]  # once a minute
+        assert re.fullmatch(r"refused \d logins?: unknown device or wrong secret", told)
+        assert sorted(path.name for path in (state / "broker").iterdir()) == ["acl", "mosquitto.conf", "passwords"]
+
+
+def test_device_is_let_in_when_the_service_hears_it(state):
+    said, before, after = [], [], []
+
+    def log_in(port):
+        device = FakeDevice()
+        try:
+            return device.connect({"host": "127.0.0.1", "mqtt_port": port}, tls=False)
+        finally:
+            device.close()
+
+    class Early(Server):
+        def _connect(self, stack):
+            before.append(log_in(self._broker.port))
+            return super()._connect(stack)
+
+    def on_ready(address):
+        after.append(log_in(address.mqtt_port))
+        server.stop()
+
+    server = Early(state, "127.0.0.1", "127.0.0.1", said.append)
+    server.run(Ports(), on_ready)
+    assert (before, after, said) == ([False], [True], [])
+
+
+def test_broker_that_ends_while_the_service_logs_in_is_one_line_at_once(state):
+    class Stopped(Server):
+        def _connect(self, stack):
+            broker = self._broker._process.pid
+            os.kill(broker, signal.SIGSTOP)
+            threading.Timer(0.5, os.kill, (broker, signal.SIGKILL)).start()
+            return super()._connect(stack)
+
+    start = time.monotonic()
+    with pytest.raises(ToolError, match="ended with status -9"):
+        Stopped(state, "127.0.0.1", "127.0.0.1", None).run(Ports(), None)
+    assert time.monotonic() - start < 5
+
+
 
 
 def test_device_neither_hears_nor_speaks_for_another(shelf, build, state, device):

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,14 +41,15 @@ class Broker:
         self.service = Login(SERVICE_USER, secrets.token_hex(16))
         self._certificates = certificates
         self._process = None
-        self._log = self.folder / "mosquitto.log"
+        self._reread = threading.Event()
+        self.refused = 0  # logins, so far
         self._mosquitto = _program("mosquitto")
         self._mosquitto_passwd = _program("mosquitto_passwd")
         storage.make_folder(self.folder, 0o700)
 
-    def start(self, devices, port=0, tls_port=0):
-        """Starts mosquitto and waits until it accepts connections."""
-        self._write_users(devices)
+    def start(self, port=0, tls_port=0):
+        """Starts mosquitto and waits until it accepts connections. It knows no device yet."""
+        self._write_users([])
         for attempt in range(_ATTEMPTS):
             self.port = ports.probe(self.bind, port)
             self.tls_port = ports.probe(self.bind, tls_port)
@@ -61,7 +63,9 @@ class Broker:
     def set_devices(self, devices):
         """Lets these devices log in from now on; those connected stay connected."""
         self._write_users(devices)
+        self._reread.clear()
         self._process.send_signal(signal.SIGHUP)
+        self._wait(self._reread.is_set, "does not read its files again")
 
     def check(self):
         """Raises ToolError if mosquitto has ended."""
@@ -83,20 +87,35 @@ class Broker:
         config = self.folder / "mosquitto.conf"
         storage.write(config, self._config().encode(), 0o600)
         try:
-            with open(self._log, "wb") as log:
-                self._process = subprocess.Popen(
-                    [self._mosquitto, "-c", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    preexec_fn=child.die_with_parent(), process_group=0,
-                )  # fmt: skip
+            self._process = subprocess.Popen(
+                [self._mosquitto, "-c", config], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                text=True, errors="replace", preexec_fn=child.die_with_parent(), process_group=0,
+            )  # fmt: skip
         except OSError as error:
             raise os_error(error.filename or self._mosquitto, error) from error
+        self._error = ""
+        self._reader = threading.Thread(target=self._read, args=(self._process.stderr,), daemon=True)
+        self._reader.start()
+        self._wait(lambda: all(ports.accepts(self.host, port) for port in (self.port, self.tls_port)), "does not listen")
+        self.check()
+
+    def _wait(self, condition, what):
         deadline = time.monotonic() + START_S
-        while not (ports.accepts(self.host, self.port) and ports.accepts(self.host, self.tls_port)):
+        while not condition():
             self.check()
             if time.monotonic() > deadline:
-                raise ToolError("mosquitto", f"does not listen after {START_S} s{self._last_words()}")
+                raise ToolError("mosquitto", f"{what} after {START_S} s{self._last_words()}")
             time.sleep(0.05)
-        self.check()
+
+    def _read(self, log):
+        """What there is to know of mosquitto's log; the rest, which has no end, is kept nowhere."""
+        with log:
+            for line in log:
+                if "Error" in line:
+                    self._error = (line.partition(": ")[2] or line).strip()
+                self.refused += "not authorised" in line
+                if "Reloading config" in line:  # it does so before it takes the next connection
+                    self._reread.set()
 
     def _config(self):
         # `user` counts only where root starts mosquitto: it must go on reading these files, which are root's.
@@ -106,10 +125,11 @@ persistence false
 allow_anonymous false
 password_file {self.folder.absolute()}/passwords
 acl_file {self.folder.absolute()}/acl
-log_dest stdout
+log_dest stderr
 log_type error
 log_type warning
 log_type notice
+log_type information
 set_tcp_nodelay true
 message_size_limit {MESSAGE_MAX}
 retain_available false
@@ -141,11 +161,9 @@ tls_version tlsv1.2
             raise ToolError(path, f"mosquitto_passwd: {_last_line(done.stderr + done.stdout) or 'failed'}")
 
     def _last_words(self):
-        with contextlib.suppress(OSError):
-            lines = [line for line in self._log.read_text(errors="replace").splitlines() if "Error" in line]
-            if lines:
-                return f" ({lines[-1].partition(': ')[2] or lines[-1]})"
-        return ""
+        if self._process.poll() is not None:
+            self._reader.join()
+        return f" ({self._error})" if self._error else ""
 
 
 def _program(name):

@@ -5,8 +5,8 @@ import concurrent.futures
 import contextlib
 import functools
 import os
-import queue
 import resource
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ OPEN_FILES = 65536  # a socket for each peer over UDP, and for each connection
 POLL_S = 0.1
 FAULT_S = 600
 CONNECT_S = 10
+REFUSED_S = 60  # how often refused logins are told at most
 
 
 def _allow_open_files():
@@ -61,12 +62,13 @@ class Server:
         self._bind, self._host, self._on_event = bind, host, on_event
         self._inbox = Inbox()
         self._unread = []  # messages that wait for room on the disk
-        self._ready = queue.Queue()
+        self._subscribed = threading.Event()
         self._chaos = None
         if chaos_seed is not None:
             self._chaos = Chaos(chaos_seed, lambda where, what: on_event(Event("chaos", f"{where}: {what}")))
         self._stopping = False
-        self._devices = self._seen = None
+        self._devices, self._seen = [], None
+        self._refused = self._refused_end = 0  # how many have been told, and until when no more
         self._fault = self._fault_end = None  # the one there is, and until when
 
     def run(self, wanted, on_ready):
@@ -81,6 +83,9 @@ class Server:
             url_of = functools.partial(running.artifact_url, address)
             self._service = Service(self._store, url_of, self._chaos is not None)
             client = self._connect(stack)
+            # Only now, as what a device says before the service has subscribed is acknowledged and heard by nobody.
+            self._let_in(self._store.devices())
+            self._refused = self._broker.refused  # those come again
             stack.callback(running.forget, self.folder)
             running.announce(self.folder, address)
             on_ready(address)
@@ -101,8 +106,7 @@ class Server:
         stack.callback(https.stop)
         self._broker = Broker(self.folder / "broker", self._bind, certificates)
         stack.callback(self._broker.stop)
-        self._devices = self._store.devices()
-        self._broker.start(self._devices, wanted.mqtt, wanted.mqtts)
+        self._broker.start(wanted.mqtt, wanted.mqtts)
         self._coap = CoapServer(self.folder, self._bind, self._ask, certificates, (wanted.coap, wanted.coaps), self._chaos)
         stack.callback(self._coap.stop)
         http.start()
@@ -126,7 +130,7 @@ class Server:
         client.username_pw_set(self._broker.service.user, self._broker.service.password)
         topics = [(messages.topic(kind, "+", "+"), 1) for kind in messages.KINDS]
         client.on_connect = lambda c, *_: c.subscribe(topics)
-        client.on_subscribe = lambda *_: self._ready.put(True)
+        client.on_subscribe = lambda *_: self._subscribed.set()
         client.on_message = lambda _c, _u, message: self._inbox.put(message.topic, message.payload)
         try:
             client.connect(self._broker.host, self._broker.port)
@@ -135,11 +139,16 @@ class Server:
         client.loop_start()
         stack.callback(client.loop_stop)
         stack.callback(client.disconnect)
-        try:
-            self._ready.get(timeout=CONNECT_S)
-        except queue.Empty:
-            raise ToolError("mosquitto", "does not let the service in") from None
+        deadline = time.monotonic() + CONNECT_S
+        while not self._subscribed.wait(POLL_S):
+            self._broker.check()
+            if time.monotonic() > deadline:
+                raise ToolError("mosquitto", "does not let the service in")
         return client
+
+    def _let_in(self, devices):
+        self._broker.set_devices(devices)
+        self._devices = devices
 
     def _turn(self, client):
         """The messages of the next tenth of a second, then what is due. What a full disk refuses is told once and tried again;
@@ -149,6 +158,7 @@ class Server:
             self._hear(client, time.monotonic() + POLL_S)
             self._look_at_store()
             self._send(client, self._service.poll(time.time()))
+            self._tell_refused()
             self._fault = None
         except ToolError as error:
             if self._fault is None:
@@ -181,10 +191,15 @@ class Server:
         devices = self._store.devices()
         logins = [(device.pk, device.dn, device.secret) for device in devices]
         if logins != [(device.pk, device.dn, device.secret) for device in self._devices]:
-            self._broker.set_devices(devices)
-            self._devices = devices
+            self._let_in(devices)
             self._on_event(Event("mosquitto", f"knows {len(devices)} devices"))
         self._seen = changed
+
+    def _tell_refused(self):
+        if time.monotonic() > self._refused_end and (count := self._broker.refused - self._refused):
+            self._refused += count
+            self._refused_end = time.monotonic() + REFUSED_S
+            self._on_event(Event("mosquitto", f"refused {count} login{'s'[: count > 1]}: unknown device or wrong secret"))
 
     def _send(self, client, result):
         outgoing, events = result
