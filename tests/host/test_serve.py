@@ -201,6 +201,21 @@ def test_broker_that_ends_while_the_service_logs_in_is_one_line_at_once(state):
     assert time.monotonic() - start < 5
 
 
+def test_nothing_is_lost_while_the_service_is_slow(state, device):
+    mpota("device", "add", PK, "dev02", "--secret", "s2", "--state", state)
+    with serving(state) as (process, server):
+        other = FakeDevice(dn="dev02", secret="s2")
+        assert device.connect(server) and other.connect(server)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(1500):
+                other.progress(1)
+            device.inform("1.0.0")
+        finally:
+            process.send_signal(signal.SIGCONT)
+            other.close()
+        until(lambda: status(state)[0]["version"] == "1.0.0")
+
 
 
 def test_device_neither_hears_nor_speaks_for_another(shelf, build, state, device):

@@ -130,6 +130,7 @@ log_type error
 log_type warning
 log_type notice
 log_type information
+max_queued_messages 0
 set_tcp_nodelay true
 message_size_limit {MESSAGE_MAX}
 retain_available false
