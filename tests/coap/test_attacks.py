@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import itertools
 import json
+import os
 import random
 import socket
 import time
@@ -282,13 +283,35 @@ def test_hello_without_cookie_costs_the_server_no_more_than_it_sends(serving):
         assert len(client.ask(hello)) <= len(hello)
 
 
+def sockets():
+    return len(os.listdir("/proc/self/fd"))
 
+
+def test_datagrams_that_say_nothing_to_the_server_cost_it_no_socket(serving):
+    hello, before = client_hello(), sockets()
+    for n in range(50):
+        for port in (serving.port, serving.tls_port):
+            with Client(port) as client:
+                client.socket.send(hello if n & 1 else b"x")
+    with Client(serving.port) as client:
+        assert client.ask(request(1, b"x"))[1] == codes.NOT_FOUND
+    with DtlsClient(serving.tls_port) as client:
+        assert client.ask(request(1, b"x"))[1] == codes.NOT_FOUND
+    assert sockets() <= before + 2
+
+
+def test_cookie_is_good_for_its_address_only(serving):
+    hello = client_hello()
+    with Client(serving.tls_port) as one, Client(serving.tls_port) as other:
+        assert one.ask(hello)[13] == other.ask(hello)[13] == 3  # HelloVerifyRequest
+        assert one.ask(hello)[25:] == one.ask(hello)[25:] != other.ask(hello)[25:]
 
 
 def test_peers_are_forgotten_when_there_are_too_many(serving, monkeypatch):
     monkeypatch.setattr(udpfront, "MAX_PEERS", 8)
-    clients = [Client(serving.port) for _ in range(40)]
+    before, clients = sockets(), [Client(serving.port) for _ in range(40)]
     assert all(client.ask(request(1, b"x"))[1] == codes.NOT_FOUND for client in clients)
+    assert sockets() <= before + 40 + 8
     assert clients[0].ask(request(1, b"x", mid=99))[1] == codes.NOT_FOUND
     for client in clients:
         client.socket.close()
@@ -327,6 +350,17 @@ def known(serving, tmp_path):
     serving._ask = lambda topic, payload: nothing_new
     return serving
 
+
+@pytest.mark.parametrize("make", [Client, DtlsClient])
+def test_strangers_do_not_take_the_place_of_a_peer_that_has_logged_in(known, make, monkeypatch):
+    monkeypatch.setattr(udpfront, "MAX_PEERS", 8)
+    port = known.port if make is Client else known.tls_port
+    board = Board(port, make)
+    for _ in range(20):
+        with make(port) as stranger:
+            stranger.ask(request(1, b"x"))
+    assert board.observe() == codes.CONTENT
+    board.client.socket.close()
 
 
 

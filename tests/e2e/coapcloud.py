@@ -8,7 +8,7 @@ import threading
 from aiocoap.numbers import codes
 from mpota.coapserver import CoapServer
 from mpota.store import Store
-from mpota.udpfront import Dtls, dtls_context
+from mpota.udpfront import Dtls, Listener
 
 from coap.peer import ACK, RST, Peer, raw
 from e2e.air import Air
@@ -82,8 +82,8 @@ class CoapShop:
         self._peer = Peer(self._answer)
         make = {}
         if certificates:
-            context = dtls_context(certificates)
-            make = {"make": lambda to_server, to_peer: Dtls(context, to_server, to_peer)}
+            listener = Listener(certificates)
+            make = {"make": lambda addr, to_server, to_peer: Dtls(listener, addr, to_server, to_peer)}
         self._front = Air((host, 0), ("127.0.0.1", self._peer.port), **make)
         host, port = self._front.address
         self.base = f"coap{'s' if certificates else ''}://{host}:{port}"

@@ -311,7 +311,7 @@ def test_server_takes_more_peers_than_a_process_usually_has_files(few_files, sta
 
         def one_more():
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-                peer.sendto(b"x", (server["host"], server["coap_port"]))
+                peer.sendto(b"\x40\x01\0\1\xb1x", (server["host"], server["coap_port"]))  # GET /x
             return len(os.listdir(f"/proc/{process.pid}/fd")) > 1024
 
         deadline = time.monotonic() + 30

@@ -20,7 +20,7 @@ from mpota import files, messages, ports, rules, running
 from mpota.errors import ToolError
 from mpota.logins import Tokens
 from mpota.store import Store
-from mpota.udpfront import Dtls, Front, Plain, dtls_context
+from mpota.udpfront import Dtls, Front, Listener, Plain
 
 START_S = 10
 BLOCK_SZX = 6  # 1024 bytes
@@ -42,11 +42,11 @@ def block(data, option):
 class Site:
     """What lies where. `tokens` are the logins; `ask(topic, payload)` gives, in time, the service's answer, to payload None what a device
     that asks for that topic is to be told, and None if it does not want to hear; `artifact_of(pk, dn)`
-    the file that a device is to fetch; `fault` is what becomes of a block."""
+    the file that a device is to fetch; `fault` is what becomes of a block; `admit(endpoint)` hears of logins."""
 
-    def __init__(self, folder, tokens, ask, artifact_of, fault):
+    def __init__(self, folder, tokens, ask, artifact_of, fault, admit):
         self._folder, self._tokens, self._ask, self._artifact_of = running.served_folder(folder), tokens, ask, artifact_of
-        self._fault = fault
+        self._fault, self._admit = fault, admit
         self._numbers = itertools.count(1)  # of notifications: over all, so that they grow for everybody
         self.watchers, self._kept = {}, {}
 
@@ -89,6 +89,7 @@ class Site:
         token = self._tokens.login(request.payload, _endpoint(request))
         if token is None:
             return aiocoap.Message(code=codes.UNAUTHORIZED)
+        self._admit(_endpoint(request))
         return aiocoap.Message(code=codes.CONTENT, payload=json.dumps({"token": token}).encode(), content_format=JSON)
 
     async def _device(self, pipe, request, kind, pk, dn):
@@ -153,7 +154,7 @@ class Site:
 
 
 def _endpoint(request):
-    return request.remote.hostinfo
+    return request.remote.address
 
 
 class CoapServer:
@@ -203,18 +204,24 @@ class CoapServer:
         store = Store(self._folder)  # of this thread
         tokens = Tokens(lambda pk, dn: _secret(store, pk, dn))
         fault = self._chaos.block if self._chaos else lambda response: response
-        self._site = Site(self._folder, tokens, self._wait, lambda pk, dn: target(store, pk, dn), fault)
+        fronts = []
+
+        def admit(endpoint):
+            for front in fronts:
+                front.admit(endpoint)
+
+        self._site = Site(self._folder, tokens, self._wait, lambda pk, dn: target(store, pk, dn), fault, admit)
         inner = ports.probe_udp("127.0.0.1")
         context = await aiocoap.Context.create_server_context(
             self._site, bind=("127.0.0.1", inner), transports=["simplesocketserver"]
         )
         context.log.setLevel(logging.ERROR)  # what a peer does wrong is not worth a line
-        tls = dtls_context(self._certificates)
+        listener = Listener(self._certificates)
         makers = (
-            lambda to_server, to_peer: Plain(_only_coap(to_server), to_peer),
-            lambda to_server, to_peer: Dtls(tls, _only_coap(to_server), to_peer),
+            lambda addr, to_server, to_peer: Plain(addr, _only_coap(to_server), to_peer),
+            lambda addr, to_server, to_peer: Dtls(listener, addr, _only_coap(to_server), to_peer),
         )
-        fronts = [
+        fronts += [
             await Front.open(sock, ("127.0.0.1", inner), make, self._chaos and self._chaos.noise)
             for sock, make in zip(self._sockets, makers, strict=True)
         ]

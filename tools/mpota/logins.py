@@ -12,7 +12,7 @@ from mpota.errors import ToolError
 from mpota.store import Store
 
 LIFETIME_S = 7 * 24 * 3600
-MAX_TOKENS = 4096
+MAX_TOKENS = 16384
 MAX_BODY = 1024
 RANDOMS = 4096
 
@@ -44,7 +44,7 @@ class Tokens:
     def __init__(self, secret_of, clock=time.monotonic):
         self._secret_of = secret_of
         self._clock = clock
-        self._given = OrderedDict()  # token: (endpoint, (pk, dn), end)
+        self._given = OrderedDict()  # endpoint: (token, (pk, dn), end)
 
     def login(self, body, endpoint):
         """A new token, or None if the signature is wrong. It replaces the endpoint's former one."""
@@ -57,18 +57,17 @@ class Tokens:
         right = hmac.new((secret or secrets.token_hex()).encode(), text.encode(), hashlib.md5).hexdigest()
         if secret is None or not hmac.compare_digest(right.encode(), sign.lower().encode()):
             return None
-        for token in [token for token, (owner, _, _) in self._given.items() if owner == endpoint]:
-            del self._given[token]
-        while len(self._given) >= MAX_TOKENS:
-            self._given.popitem(last=False)
         token = secrets.token_hex(16)
-        self._given[token] = endpoint, (pk, dn), self._clock() + LIFETIME_S
+        self._given[endpoint] = token, (pk, dn), self._clock() + LIFETIME_S
+        self._given.move_to_end(endpoint)
+        if len(self._given) > MAX_TOKENS:
+            self._given.popitem(last=False)
         return token
 
     def device(self, token, endpoint):
         """(pk, dn) of the endpoint that the token was given to, or None."""
-        owner, device, end = self._given.get(token, (None, None, 0))
-        return device if owner == endpoint and self._clock() < end else None
+        given, device, end = self._given.get(endpoint, (None, None, 0))
+        return device if given == token and self._clock() < end else None
 
 
 class Registrar:

@@ -1,19 +1,22 @@
 """The UDP ports before the CoAP server: one for plain CoAP, one for CoAP over DTLS 1.2.
 
-Every peer gets a socket of its own towards the server, so that to the server each is an endpoint. Where noise is given
+Every peer gets a socket of its own towards the server, so that to the server each is an endpoint; but only once it has something
+to say to the server, and over DTLS nothing is kept of a peer that has not returned its cookie. Where noise is given
 (chaos.py), datagrams pass through it.
 """
 # SPDX-License-Identifier: MIT
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import secrets
 import socket
 from collections import OrderedDict
 
 from OpenSSL import SSL
 
-MAX_PEERS = 1024
+MAX_PEERS = 8192  # at one port, and as many that have logged in
 MTU = 1400
 _RECORD = 13  # bytes of a DTLS record's header
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
@@ -22,7 +25,9 @@ _HANDSHAKE, _CLIENT_HELLO = 22, 1
 class Plain:
     """A peer without encryption."""
 
-    def __init__(self, to_server, to_peer):
+    begun = False  # there is nothing to keep
+
+    def __init__(self, addr, to_server, to_peer):
         self._to_server, self.send = to_server, to_peer
 
     def receive(self, datagram):
@@ -33,95 +38,124 @@ class Plain:
         """Has nothing to close."""
 
 
-class Dtls:
-    """A peer's DTLS session, and the one that will replace it when the peer starts over (RFC 6347 4.2.8)."""
+class Listener:
+    """Where DTLS sessions begin: with a hello that returns the cookie of the address it comes from."""
 
-    def __init__(self, context, to_server, to_peer):
-        self._context, self._to_server, self._to_peer = context, to_server, to_peer
-        self._cookie = secrets.token_bytes(16)  # there is one of us for each address
-        self._session = self._begin()
-        self._next = None
+    def __init__(self, certificates):
+        self._context = dtls_context(certificates)
+        self._secret = secrets.token_bytes(16)
+        self._next = self._connection()
+
+    def hear(self, hello, addr, to_peer):
+        """A connection that has begun, or None."""
+        connection = self._next
+        connection.set_app_data(hmac.digest(self._secret, repr(addr).encode(), hashlib.sha256)[:16])
+        with contextlib.suppress(SSL.Error):
+            connection.bio_write(hello)
+            connection.DTLSv1_listen()
+            self._next = self._connection()
+            return connection
+        _flush(connection, to_peer)
+        return None
+
+    def _connection(self):
+        connection = SSL.Connection(self._context, None)
+        connection.set_accept_state()
+        connection.set_ciphertext_mtu(MTU)
+        return connection
+
+
+class Dtls:
+    """A peer's DTLS session, and the handshake that will replace it when the peer starts over (RFC 6347 4.2.8)."""
+
+    def __init__(self, listener, addr, to_server, to_peer):
+        self._listener, self._addr, self._to_server, self._to_peer = listener, addr, to_server, to_peer
+        self._session = self._next = None
         self._timer = None
+
+    @property
+    def begun(self):
+        """True for a peer that has returned the cookie."""
+        return bool(self._session or self._next)
 
     def receive(self, datagram):
         """Takes a datagram from the peer."""
-        plain_handshake = datagram[:1] == bytes([_HANDSHAKE]) and datagram[3:5] == b"\0\0"
-        if self._session.done and self._next is None and plain_handshake and datagram[13:14] == bytes([_CLIENT_HELLO]):
-            self._next = self._begin()
-        session = self._session
-        if self._next is not None and (datagram[3:5] == b"\0\0" or not self._next.listening):
-            session = self._next  # a peer that has returned the cookie is no forger
-        session.feed(datagram)
-        if session is self._next and session.done:
-            self._session, self._next = session, None
-        self._flush(session)
+        if self._next is None and _is_hello(datagram):
+            if connection := self._listener.hear(datagram, self._addr, self._to_peer):
+                self._next = Session(connection, self._to_server)
+                self._feed(self._next, b"")
+        elif session := self._next or self._session:
+            self._feed(session, datagram)
 
     def send(self, data):
         """Encrypts a datagram of the server's."""
-        if self._session.done:
+        if self._session:
             with contextlib.suppress(SSL.Error):
                 self._session.connection.send(data)
-            self._flush(self._session)
+            _flush(self._session.connection, self._to_peer)
 
     def close(self):
         """Says goodbye."""
-        with contextlib.suppress(SSL.Error):
-            self._session.connection.shutdown()
-        self._flush(self._session)
+        if self._session:
+            with contextlib.suppress(SSL.Error):
+                self._session.connection.shutdown()
+            _flush(self._session.connection, self._to_peer)
         if self._timer:
             self._timer.cancel()
 
-    def _begin(self):
-        return Session(self._context, self._cookie, self._to_server)
-
-    def _flush(self, session):
-        with contextlib.suppress(SSL.WantReadError):
-            data = session.connection.bio_read(1 << 16)
-            while data:  # one record a datagram
-                end = _RECORD + int.from_bytes(data[_RECORD - 2 : _RECORD])
-                self._to_peer(data[:end])
-                data = data[end:]
+    def _feed(self, session, datagram):
+        session.feed(datagram)
+        if session is self._next and session.done:
+            self._session, self._next = session, None
+        _flush(session.connection, self._to_peer)
         self._schedule(session)
 
     def _schedule(self, session):
         if self._timer:
             self._timer.cancel()
         self._timer = None
-        wait = None if session.done or session.listening else session.connection.DTLSv1_get_timeout()
+        wait = None if session.done else session.connection.DTLSv1_get_timeout()
         if wait is not None:
             self._timer = asyncio.get_running_loop().call_later(wait + 0.01, self._overdue, session)
 
     def _overdue(self, session):
         with contextlib.suppress(SSL.Error):
             session.connection.DTLSv1_handle_timeout()
-        self._flush(session)
+        _flush(session.connection, self._to_peer)
+        self._schedule(session)
 
 
 class Session:
     """One handshake and what follows it."""
 
-    def __init__(self, context, cookie, deliver):
-        self.connection = SSL.Connection(context, None)
-        self.connection.set_app_data(cookie)
-        self.connection.set_accept_state()
-        self.connection.set_ciphertext_mtu(MTU)
-        self.listening, self.done = True, False
+    def __init__(self, connection, deliver):
+        self.connection = connection
+        self.done = False
         self._deliver = deliver
 
     def feed(self, datagram):
         """Takes a datagram; delivers what it holds. What is no DTLS is dropped."""
-        if not datagram:
-            return
-        with contextlib.suppress(SSL.WantReadError, SSL.ZeroReturnError, SSL.Error):
-            self.connection.bio_write(datagram)
-            if self.listening:
-                self.connection.DTLSv1_listen()
-                self.listening = False
+        with contextlib.suppress(SSL.Error):
+            if datagram:
+                self.connection.bio_write(datagram)
             if not self.done:
                 self.connection.do_handshake()
                 self.done = True
             while True:
                 self._deliver(self.connection.recv(1 << 14))
+
+
+def _is_hello(datagram):
+    return datagram[:1] == bytes([_HANDSHAKE]) and datagram[3:5] == b"\0\0" and datagram[13:14] == bytes([_CLIENT_HELLO])
+
+
+def _flush(connection, to_peer):
+    with contextlib.suppress(SSL.WantReadError):
+        data = connection.bio_read(1 << 16)
+        while data:  # one record a datagram
+            end = _RECORD + int.from_bytes(data[_RECORD - 2 : _RECORD])
+            to_peer(data[:end])
+            data = data[end:]
 
 
 def dtls_context(certificates):
@@ -135,12 +169,48 @@ def dtls_context(certificates):
     return context
 
 
+class Peer:
+    """Whoever sends from one address: the channel to it, and its socket towards the server, which is there when it is needed."""
+
+    def __init__(self, front, addr):
+        self.addr, self.socket, self.endpoint = addr, None, None
+        self._front = front
+        self.channel = front.make(addr, self._to_server, self._to_peer)
+
+    def close(self):
+        """Says goodbye."""
+        self.channel.close()
+        if self.socket:
+            asyncio.get_running_loop().remove_reader(self.socket)
+            self.socket.close()
+
+    def _to_server(self, data):
+        with contextlib.suppress(OSError):  # no socket is left, or nobody listens: the datagram is lost
+            if self.socket is None:
+                self._connect()
+            self.socket.send(data)
+
+    def _connect(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.connect(self._front.target)
+        self.endpoint = self.socket.getsockname()
+        asyncio.get_running_loop().add_reader(self.socket, self._from_server)
+
+    def _from_server(self):
+        with contextlib.suppress(OSError):
+            self.channel.send(self.socket.recv(1 << 16))
+
+    def _to_peer(self, data):
+        self._front.pass_on(data, lambda noisy: self._front.send(noisy, self.addr))
+
+
 class Front(asyncio.DatagramProtocol):
-    """Peers on one side, the server's address `target` on the other. `make(to_server, to_peer)` gives a Plain or a Dtls."""
+    """Peers on one side, the server's address `target` on the other. `make(addr, to_server, to_peer)` gives a Plain or a Dtls."""
 
     def __init__(self, target, make, noise=None):
-        self._target, self._make, self._noise = target, make, noise
-        self._peers = OrderedDict()  # address: (channel, socket)
+        self.target, self.make, self._noise = target, make, noise
+        self._peers, self._members = OrderedDict(), OrderedDict()  # address: Peer, the latest last; members have logged in
 
     @classmethod
     async def open(cls, sock, target, make, noise=None):
@@ -150,9 +220,16 @@ class Front(asyncio.DatagramProtocol):
 
     def close(self):
         """Ends all peers' sessions and closes the port."""
-        while self._peers:
-            self._forget()
+        for peer in (*self._peers.values(), *self._members.values()):
+            peer.close()
         self._transport.close()
+
+    def admit(self, endpoint):
+        """The server has let in the peer whose socket has this address: strangers do not take its place any more."""
+        for addr, peer in reversed(self._peers.items()):
+            if peer.endpoint == endpoint:
+                self._keep(self._members, self._peers.pop(addr))
+                return
 
     def connection_made(self, transport):
         """asyncio's."""
@@ -160,55 +237,34 @@ class Front(asyncio.DatagramProtocol):
 
     def datagram_received(self, data, addr):
         """asyncio's."""
-        self._pass(data, lambda noisy: self._from_peer(noisy, addr))
+        self.pass_on(data, lambda noisy: self._from_peer(noisy, addr))
 
     def error_received(self, exc):
         """A peer that is gone."""
 
-    def _pass(self, data, on):
+    def pass_on(self, data, on):
+        """Through the noise, if there is any."""
         if self._noise:
             self._noise.pass_on(data, on)
         else:
             on(data)
 
-    def _channel(self, addr):
-        if addr in self._peers:
-            self._peers.move_to_end(addr)
-            return self._peers[addr][0]
-        while len(self._peers) >= MAX_PEERS:
-            self._forget()
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        sock.connect(self._target)
-        channel = self._make(lambda data: _send(sock, data), lambda data: self._pass(data, lambda d: self._to_peer(d, addr)))
-        asyncio.get_running_loop().add_reader(sock, self._from_server, sock, channel)
-        self._peers[addr] = channel, sock
-        return channel
+    def send(self, data, addr):
+        """To a peer."""
+        if not self._transport.is_closing():
+            self._transport.sendto(data, addr)
 
     def _from_peer(self, data, addr):
         if self._transport.is_closing():
             return
-        try:
-            channel = self._channel(addr)
-        except OSError:
-            return  # no socket is left: the datagram is lost
-        channel.receive(data)
+        peers = self._members if addr in self._members else self._peers
+        peer = peers.get(addr) or Peer(self, addr)
+        peer.channel.receive(data)
+        if peer.socket or peer.channel.begun:
+            self._keep(peers, peer)
 
-    def _to_peer(self, data, addr):
-        if not self._transport.is_closing():
-            self._transport.sendto(data, addr)
-
-    def _from_server(self, sock, channel):
-        with contextlib.suppress(OSError):
-            channel.send(sock.recv(1 << 16))
-
-    def _forget(self):
-        _, (channel, sock) = self._peers.popitem(last=False)
-        channel.close()
-        asyncio.get_running_loop().remove_reader(sock)
-        sock.close()
-
-
-def _send(sock, data):
-    with contextlib.suppress(OSError):
-        sock.send(data)
+    def _keep(self, peers, peer):
+        peers[peer.addr] = peer
+        peers.move_to_end(peer.addr)
+        if len(peers) > MAX_PEERS:
+            peers.popitem(last=False)[1].close()
