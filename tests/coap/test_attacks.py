@@ -1,6 +1,7 @@
 """Somebody between or beside the board and its server: forged, replayed and useless datagrams (RFC 7252 section 11)."""
 # SPDX-License-Identifier: MIT
 
+import asyncio
 import concurrent.futures
 import contextlib
 import itertools
@@ -362,6 +363,16 @@ def test_strangers_do_not_take_the_place_of_a_peer_that_has_logged_in(known, mak
     assert board.observe() == codes.CONTENT
     board.client.socket.close()
 
+
+def test_observation_that_another_replaces_leaves_nothing_behind(known):
+    for _ in range(20):
+        board = Board(known.port)
+        assert board.observe() == codes.CONTENT
+        with pytest.raises(TimeoutError):
+            board.client.socket.settimeout(0.01)
+            board.client.socket.recv(2048)
+        board.client.socket.close()
+    assert known.observers == 1 and len(asyncio.all_tasks(known._loop)) < 10
 
 
 def test_device_that_says_too_much_is_told_to_come_later(known):

@@ -26,6 +26,7 @@ START_S = 10
 BLOCK_SZX = 6  # 1024 bytes
 TOKEN_OPTIONS = (2088, 61)  # as Linkkit documents it, and as its SDK writes it
 JSON, OCTETS = 50, 42
+UNSAID = 26  # the No-Response option for all there is (RFC 7967): aiocoap forgets the request and sends nothing
 KEPT_S = 10  # a notice for a device that does not observe waits this long for its question
 
 
@@ -112,19 +113,22 @@ class Site:
             pipe.add_response(aiocoap.Message(code=codes.METHOD_NOT_ALLOWED), is_last=True)
 
     async def _upgrade(self, pipe, request, device):
-        """What the device has to be told now, and whatever comes as long as it observes."""
+        """What the device has to be told now, and whatever comes as long as it observes, or until it does so anew."""
         observes = request.opt.observe == 0
         if not observes:
             pipe.add_response(self._notice(await self._take(device)), is_last=True)
             return
+        if device in self.watchers:
+            self.watchers[device].put_nowait(None)
         queue = self.watchers[device] = asyncio.Queue()
         try:
             payload = await self._take(device)
-            while True:
+            while payload is not None:
                 notice = self._notice(payload)
                 notice.opt.observe = next(self._numbers) & 0xFFFFFF
                 pipe.add_response(notice, is_last=False)
                 payload = await queue.get()
+            pipe.add_response(aiocoap.Message(code=codes.CONTENT, no_response=UNSAID), is_last=True)
         finally:
             if self.watchers.get(device) is queue:
                 del self.watchers[device]
