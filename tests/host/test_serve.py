@@ -23,7 +23,9 @@ import pytest
 from mpota import image, messages, rules
 from mpota.cli import publish as cli_publish
 from mpota.errors import ToolError
+from mpota.running import Address, artifact_url
 from mpota.server import Ports, Server
+from mpota.store import Artifact
 
 from .helpers import DN, PK, SECRET, FakeDevice, mpota, mpota_json, mpota_process, serving, until
 
@@ -216,6 +218,11 @@ def test_nothing_is_lost_while_the_service_is_slow(state, device):
             other.close()
         until(lambda: status(state)[0]["version"] == "1.0.0")
 
+
+def test_address_of_version_6_has_brackets_in_urls():
+    address = Address("fd00::1", 1, 2, 3, 4, 5, 6, "ca", 7)
+    artifact = Artifact(1, "x.bin", 1, "1.0.0", "SHA256", "", "")
+    assert artifact_url(address, artifact, "https") == "https://[fd00::1]:4/x.bin"
 
 
 def test_device_neither_hears_nor_speaks_for_another(shelf, build, state, device):

@@ -32,8 +32,9 @@ def served_folder(state):
 
 def artifact_url(address, artifact, scheme):
     """The URL a running server has for an artifact."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
     port = getattr(address, f"{scheme}_port")
-    return f"{scheme}://{address.host}:{port}/{artifact.file}"
+    return f"{scheme}://{host}:{port}/{artifact.file}"
 
 
 def is_running(folder):
