@@ -142,6 +142,28 @@ def test_device_added_while_serving_is_let_in_and_others_stay(state, device):
         assert device.client.is_connected()
 
 
+def is_let_in(server):
+    one = FakeDevice()
+    try:
+        return one.connect(server)
+    finally:
+        one.close()
+
+
+def test_device_that_is_removed_is_let_in_no_more(shelf, build, state, device):
+    publish(state, shelf, build("1.1.0"))
+    with serving(state) as (_, server):
+        assert device.connect(server)
+        device.inform("1.0.0")
+        until(lambda: status(state)[0]["version"] == "1.0.0")
+        assert mpota("device", "remove", PK, DN, "--state", state).stdout == f"{PK}/{DN}: removed\n"
+        until(lambda: not is_let_in(server))
+        assert "no such device" in mpota("device", "remove", PK, DN, "--state", state).stderr
+        mpota("device", "add", PK, DN, "--secret", SECRET, "--state", state)
+        until(lambda: is_let_in(server))
+    assert [(row["version"], row["target"]) for row in status(state)] == [(None, None)]
+
+
 def test_wrong_secret_is_not_let_in(state):
     with serving(state) as (_, server):
         stranger = FakeDevice(secret="wrong")

@@ -157,6 +157,14 @@ class Store:
             db.execute("INSERT INTO device (pk, dn, secret) VALUES (?, ?, ?)", (pk, dn, device.secret))
         return device
 
+    def remove_device(self, pk, dn):
+        """Forgets a device and its updates."""
+        device = self.device(pk, dn)
+        with self.transaction() as db:
+            for table in ("update", "device"):
+                db.execute(f'DELETE FROM "{table}" WHERE pk = ? AND dn = ?', (pk, dn))
+        return device
+
     def _add_product(self, db, pk, secret):
         row = db.execute("SELECT secret FROM product WHERE pk = ?", (pk,)).fetchone()
         if row is None:

@@ -14,7 +14,7 @@ HISTORY = ("id", "target", "state", "step", "desc", "failures")
 
 @click.group()
 def device():
-    """Adds and shows devices."""
+    """Adds, shows and removes devices."""
 
 
 @device.command()
@@ -28,6 +28,15 @@ def add(pk, dn, secret, product_secret, state, as_json):
     """Lets the device DN of product PK log in. A running server knows it at once."""
     store = Store(state, create=True)
     _print_device(store, store.add_device(pk, dn, secret, product_secret), as_json)
+
+
+@device.command()
+@click.argument("pk")
+@click.argument("dn")
+@state_option
+def remove(pk, dn, state):
+    """Forgets the device DN of product PK: it cannot log in any more. Added again, it can register anew."""
+    click.echo(f"{Store(state).remove_device(pk, dn).name}: removed")
 
 
 @device.command("list")
