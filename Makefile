@@ -70,10 +70,12 @@ define CHECK_VALUES
 	@printf '%s\n' "$$VERSION" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+(\+[0-9]+)?' || { echo "VERSION=$$VERSION: not of the form 1.2.3 or 1.2.3+4" >&2; false; }
 	@printf '%s\n' "$$COUNTER" | grep -Eqx '[0-9]+' || { echo "COUNTER=$$COUNTER: not a number" >&2; false; }
 	@[ -f $(APP)/main.py ] || { echo "APP=$(APP): no main.py in it" >&2; false; }
+	@[ ! -e $(APP)/ota_config.py ] || { echo "$(APP)/ota_config.py: the build makes this module itself" >&2; false; }
 endef
 
 LWIP_DIR ?= $(BUILD)/src/lwip
-SOURCES = $(MICROPY_TOP) $(LWIP_DIR) $(ESP_SDK)
+# Where the sources lie, and which tools/setup has put there: unpacked, they are as old as in their package.
+SOURCES = $(MICROPY_TOP) $(LWIP_DIR) $(ESP_SDK) $(shell cat $(BUILD)/.micropython $(BUILD)/.lwip 2> /dev/null)
 
 # The folder of a build, $(TO). It is made anew where .built is not that of these sources; a killed build leaves none.
 define CONFIGURE

@@ -9,10 +9,10 @@ _PERCENT = const(5)
 
 
 def call(callback, *args):
-    """A callback of the application, whose errors are its own: told, and no fault of the update's."""
+    """A callback of the application, whose OSError is its own: told, and none of the network or the flash."""
     try:
         callback(*args)
-    except Exception as e:
+    except OSError as e:
         print("ota: callback:", repr(e))
 
 

@@ -31,7 +31,7 @@ class OtaService:
     SIGN_MD5 accepts MD5 digests. ota_ver: the running version, from the image. sys_ver: MicroPython's. server: (host, port).
     tls: to the broker, or DTLS to the CoAP server. poll_s: how often a CoAP server is asked. auth_server: (host, port) that
     gives a device secret for the product's, if ds is empty.
-    accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched, whose errors are told only.
+    accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched.
     auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset, or, if
     no server was reached, as a failed one; not where there is nothing to go back to."""
 
@@ -96,11 +96,9 @@ class OtaService:
             self._advance()
         elif self.in_trial and self._inactive.confirmed and time.ticks_diff(time.ticks_ms(), self._start_ms) > self.trial_timeout_s * 1000:
             self._say("trial not confirmed in time")
-            try:
-                if self._alone and self._active.tried:  # not the image's fault, perhaps: it may be fetched again
-                    self._active.reject(_E_ALONE)
-            finally:
-                self._board.reset()
+            if self._alone and self._active.tried:  # not the image's fault, perhaps: it may be fetched again
+                self._mark(self._active.reject, _E_ALONE)
+            self._board.reset()
         return self.updating
 
     def check(self):
@@ -145,17 +143,14 @@ class OtaService:
         self._inbox = payload
 
     def _connected(self):
-        """After every connection: the version, then what the server does not know yet."""
+        """After every connection: what the server does not know yet of the last update, then the version, which brings the next."""
         self._alone = False
-        if not self._transport.inform(self.ota_ver):
-            return
-        try:
-            if self.in_trial and self.auto_confirm:
-                self.confirm()
-            if self._inactive.unreported and self._report.failure(self._inactive.reason):
-                self._inactive.report()
-        except OSError as e:
-            self._refuse(e.errno)
+        if self._inactive.unreported:
+            if not self._report.failure(self._inactive.reason):
+                return
+            self._mark(self._inactive.report)
+        if self._transport.inform(self.ota_ver) and self.in_trial and self.auto_confirm:
+            self._mark(self.confirm)
 
     def _notified(self):
         try:
@@ -208,12 +203,17 @@ class OtaService:
         self._stop_update()
         told = self._refuse(code)
         if 1000 < code <= _LAST_DATA_FAULT or code == _E_VERSION or 1070 <= code < 1080:
-            try:  # the bytes were as announced and will never be right: not to be fetched again
-                self._inactive.reject(code)
-                if told:
-                    self._inactive.report()
-            except OSError as e:
-                self._refuse(e.errno)
+            # the bytes were as announced and will never be right: not to be fetched again
+            if self._mark(self._inactive.reject, code) and told:
+                self._mark(self._inactive.report)
+
+    def _mark(self, action, *args):
+        """Returns whether the flash took it; the server is told if not."""
+        try:
+            action(*args)
+            return True
+        except OSError as e:
+            self._refuse(e.errno)
 
     def _stop_update(self):
         if self._steps:

@@ -95,13 +95,17 @@ class Source:
 
 def _resolve(url, to):
     """The absolute URL of a reference (RFC 3986 section 5.2, without dot segments)."""
-    root = "/".join(url.split("/", 3)[:3])
+    path = url.split("?")[0]
+    root = "/".join(path.split("/", 3)[:3])
     if to.startswith("//"):
         to = url[: url.find("/")] + to
     elif to.startswith("/"):
         to = root + to
-    elif "://" not in to:
-        to = root + url[len(root) : url.split("?")[0].rfind("/")] + "/" + to
-    if url.startswith("https:") and not to.startswith("https:"):
+    elif to.startswith("?"):
+        to = path + to
+    elif "://" not in to.split("?")[0]:
+        to = root + path[len(root) : path.rfind("/")] + "/" + to
+    scheme = to.split(":")[0].lower()
+    if url.startswith("https:") and scheme != "https":
         raise OSError(_E_URL)
-    return to
+    return scheme + to[len(scheme) :]

@@ -23,7 +23,7 @@ _DRAIN = const(128)
 
 
 class Socket:
-    """A socket that waits at most timeout_ms for a byte, and 10 s for an answer's first one; what is read into one buffer or written
+    """A socket that waits at most timeout_ms for a byte, and 10 s for the first one after a write; what is read into one buffer or written
     at once takes 20 s at most, and so does an operation that reads lines or messages. feed(): the board's, called before each wait."""
 
     headers = False  # readline() puts their names into lower case, and the library knows none of them

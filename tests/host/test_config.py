@@ -196,3 +196,11 @@ def test_make_refuses_a_value_before_it_builds(word, reason):
     assert done.returncode == 2
     assert reason in done.stderr
     assert "micropython" not in done.stdout + done.stderr
+
+
+def test_application_with_a_module_that_the_build_makes_is_refused(tmp_path):
+    for name in ("main.py", "ota_config.py"):
+        (tmp_path / name).touch()
+    done = subprocess.run(["make", "otaapp@linuxhost", f"APP={tmp_path}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{tmp_path}/ota_config.py: the build makes this module itself" in done.stderr

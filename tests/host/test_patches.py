@@ -233,26 +233,31 @@ def published(store, versions, shelf):
     return published
 
 
-def test_image_is_not_published_against_what_a_device_was_updated_to(store, build, published, versions, tmp_path):
+def test_image_is_not_published_against_what_a_device_fetched_and_runs(store, build, published, versions, tmp_path):
     other_product = build("1.1.0", "--product", "another", out=tmp_path / "product.img")
     other_bytes = build("1.0.0", out=tmp_path / "bytes.img")
-    unknown = [versions["1.1.0"], other_product, other_bytes]
-    for path in unknown:
-        publish.check(store, path, store.devices())  # nothing is known yet
+    store.add_device(PK, "dev02")
+    told = []
+
+    def fits(path):
+        return [device.dn for device in publish.fitting(store, path, store.devices(), told.append)]
+
+    def runs(version, **fields):
+        store.save(replace(store.latest(PK, DN), state=rules.UPDATED, **fields))
+        store.set_version(PK, DN, version)
+
     published("1.0.0")
-    store.save(replace(store.latest(PK, DN), state=rules.UPDATED))
-    store.set_version(PK, DN, "1.0.0")
-    for path in (versions["1.0.0"], versions["1.1.0"]):
-        publish.check(store, path, store.devices())
-    for path, reason in (
-        (other_product, f"for another product or board than the 1.0.0 that {PK}/{DN} runs"),
-        (other_bytes, f"{PK}/{DN} runs another 1.0.0; a version is one image for good"),
-    ):
-        with pytest.raises(ToolError, match=re.escape(f"{path}: {reason}")):
-            publish.check(store, path, store.devices())
+    runs("1.0.0")  # it did before: not one byte is from here
+    assert fits(other_product) == fits(other_bytes) == [DN, "dev02"] and not told
+    runs("1.0.0", best=99)
+    assert fits(versions["1.0.0"]) == fits(versions["1.1.0"]) == [DN, "dev02"] and not told
+    assert fits(other_product) == fits(other_bytes) == ["dev02"]
+    assert told == [f"{PK}/{DN} left out: it runs 1.0.0 of another product or board",
+                    f"{PK}/{DN} left out: it runs another 1.0.0; a version is one image for good"]  # fmt: skip
+    with pytest.raises(ToolError, match=re.escape(f"{other_bytes}: fits none of the devices")):
+        publish.fitting(store, other_bytes, [store.device(PK, DN)], told.append)
     store.set_version(PK, DN, "0.9.0")  # flashed anew: nothing is known again
-    for path in unknown:
-        publish.check(store, path, store.devices())
+    assert fits(other_product) == fits(other_bytes) == [DN, "dev02"]
 
 
 def test_patch_is_made_for_every_version_that_runs_and_is_known(patches, published, versions):

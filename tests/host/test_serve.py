@@ -516,7 +516,7 @@ def test_publish_names_devices_and_artifact_faults(shelf, build, state, tmp_path
     cases = [
         ([good, "--device", f"{PK}/nobody"], f"{PK}/nobody: no such device"),
         ([good, "--device", DN], f"{DN}: not of the form PK/DN"),
-        ([good, "--product", "other"], "other: no device to publish to"),
+        ([good, "--product", "other"], "other: no device"),
         ([cut, "--product", PK], f"{cut}: cut short"),
         ([tmp_path / "none", "--product", PK], f"{tmp_path}/none: No such file or directory"),
     ]

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
-from mpota import messages
+from mpota import messages, rules
 from mpota import service as service_module
 from mpota import store as store_module
 from mpota.errors import ToolError
@@ -209,8 +210,21 @@ def test_withdrawn_update_is_told_no_more_and_ends_as_it_happens_to(store, servi
     assert store.update(number).state == "withdrawn"
     inform(service, "1.1.0")
     assert store.update(number).state == "updated"
-    publish(store, "1.2.0")
+    number = publish(store, "1.2.0")
     assert versions(inform(service, "1.1.0")) == ["1.2.0"]
+    progress(service, 100)
+    store.withdraw(store.devices())
+    inform(service, "1.1.0")
+    progress(service, -1, "1090 not confirmed in its trials")  # it goes back none the less
+    assert store.update(number).state == "failed"
+
+
+def test_notice_of_what_is_withdrawn_meanwhile_is_not_sent(store, service, monkeypatch):
+    inform(service, "1.0.0")
+    publish(store, "1.1.0")
+    due = store.due
+    monkeypatch.setattr(store, "due", lambda *args: [due(*args), store.withdraw(store.devices())][0])
+    assert service.poll(NOW) == ([], [])
 
 
 def test_state_of_another_format_is_refused(store, tmp_path):

@@ -53,8 +53,8 @@ CODES = {
 
 LATER = {1029, 1030}  # says nothing about the artifact: the device is not ready for it
 WENT_BACK = {1090, 1091, 1092}
-# The next attempt can end otherwise: the application, the network, the flash.
-RETRY = {1028, 1040, 1041, 1042, 1043, 1044, 1060, 1061, 1092}
+# The next attempt can end otherwise: memory, the application, the network, the flash.
+RETRY = {1021, 1028, 1040, 1041, 1042, 1043, 1044, 1060, 1061, 1092}
 # "Verify failed" by the cloud's table, and the numbers AliOS sends for it.
 FINAL_STEPS = {-3, -10, -11, -12}
 

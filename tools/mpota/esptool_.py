@@ -72,7 +72,7 @@ def write(board, port, parts):
 
 def _check_size(board, port, command):
     """What lies beyond the end of a smaller chip's flash would be written over its beginning."""
-    done = subprocess.run([*command, "flash-id"], check=False, capture_output=True, text=True)
+    done = subprocess.run([*command, "--after", "no-reset", "flash-id"], check=False, capture_output=True, text=True)
     if done.returncode:
         sys.stderr.write(done.stdout + done.stderr)
         raise ToolError(port, "esptool failed")

@@ -30,22 +30,28 @@ def prepare(folder, path, key, digest="sha256"):
     return serve(folder, data, str(parsed.version), key, digest)
 
 
-def check(store, path, targets):
-    """Raises ToolError where what the targets were updated to speaks against the image at `path`: another product or board, or the
-    same version of other bytes, which they would never fetch."""
+def fitting(store, path, targets, tell):
+    """The targets but those against which speaks what they fetched from here and run: the image at `path` is of another product or board,
+    or the same version of other bytes, which they would never fetch. tell(text): why one is left out."""
     parsed, data = image.load_program(path)
-    known = {}  # class of a served file
+    known, found = {}, []  # known: class of a served file
     for device in targets:
         runs = next((update for update in store.history(device.pk, device.dn) if update.state == rules.UPDATED), None)
-        if not (runs and device.version and rules.same_version(runs.version, device.version)):
+        if not (runs and runs.best >= 0 and device.version and rules.same_version(runs.version, device.version)):
+            found.append(device)
             continue
         name = store.artifact(runs.artifact).file
         if name not in known:
             known[name] = _class(served_folder(store.folder) / name)
         if known[name] not in (None, parsed.tlvs["UUID_CID"]):
-            raise ToolError(path, f"for another product or board than the {runs.version} that {device.name} runs")
-        if rules.same_version(runs.version, str(parsed.version)) and name != _served_name(data):
-            raise ToolError(path, f"{device.name} runs another {runs.version}; a version is one image for good")
+            tell(f"{device.name} left out: it runs {runs.version} of another product or board")
+        elif rules.same_version(runs.version, str(parsed.version)) and name != _served_name(data):
+            tell(f"{device.name} left out: it runs another {runs.version}; a version is one image for good")
+        else:
+            found.append(device)
+    if not found:
+        raise ToolError(path, "fits none of the devices")
+    return found
 
 
 def _class(path):
@@ -124,7 +130,7 @@ def devices(store, names, pk):
     if pk is not None:
         found += store.devices(pk)
     if not found:
-        raise ToolError(pk or store.folder, "no device to publish to")
+        raise ToolError(pk or store.folder, "no device")
     return list(dict.fromkeys(found))
 
 

@@ -13,6 +13,7 @@ from mpota.image import Version
 WAITING, NOTIFIED, RUNNING, UPDATED, FAILED = "waiting", "notified", "running", "updated", "failed"
 REPLACED, WITHDRAWN = "replaced", "withdrawn"
 OPEN = (WAITING, NOTIFIED, RUNNING)
+STATES = (*OPEN, UPDATED, FAILED, REPLACED, WITHDRAWN)
 
 MAX_FAILURES = 3
 MAX_SILENT = 3  # pushes without any answer, after one inform

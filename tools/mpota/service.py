@@ -104,7 +104,8 @@ class Service:
     def _push(self, update, now, reply=None):
         """Tells the device, on the upgrade topic or in reply to its request: (topic, id)."""
         artifact = self._artifact(update)
-        self._store.save(rules.pushed(update, now, artifact.is_patch))
+        if not self._store.save(rules.pushed(update, now, artifact.is_patch)):
+            return [], []  # taken back while we looked
         topic, number = reply or (messages.topic("upgrade", update.pk, update.dn), self._next_id(now))
         payload = messages.upgrade(artifact, self._url_of(artifact, update.scheme), number)
         return [Outgoing(topic, payload)], [Event(f"{update.pk}/{update.dn}", f"told of {update.version}{_kind(artifact)}")]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mpota import linkkit, storage
 from mpota.errors import ToolError
-from mpota.rules import LONGEST_S, OPEN, REPLACED, UPDATED, WITHDRAWN, Update
+from mpota.rules import FAILED, LONGEST_S, OPEN, REPLACED, UPDATED, WITHDRAWN, Update
 
 FORMAT = 2
 BUSY_S = 60  # that another process may keep us from reading or writing
@@ -240,11 +240,12 @@ class Store:
         return Update(**self._all('SELECT * FROM "update" WHERE id = ?', number)[0])
 
     def save(self, update):
-        """Writes an update back, unless it has been replaced meanwhile, or withdrawn and not done nevertheless."""
+        """Writes an update back, unless it has been replaced meanwhile, or withdrawn and has not come to its end nevertheless; returns
+        whether it has."""
         columns = ", ".join(f"{field.name} = :{field.name}" for field in fields(Update))
         with self.transaction() as db:
-            over = f"state = '{REPLACED}' OR (state = '{WITHDRAWN}' AND :state != '{UPDATED}')"
-            db.execute(f'UPDATE "update" SET {columns} WHERE id = :id AND NOT ({over})', asdict(update))
+            over = f"state = '{REPLACED}' OR (state = '{WITHDRAWN}' AND :state NOT IN ('{UPDATED}', '{FAILED}'))"
+            return db.execute(f'UPDATE "update" SET {columns} WHERE id = :id AND NOT ({over})', asdict(update)).rowcount == 1
 
     def latest(self, pk, dn):
         """A device's newest update, or None."""

@@ -20,7 +20,6 @@ class Driver:
         self._sector = world.part["sector"]
         self._block = world.part["block"]
         self._errno = world.errno
-        self.cut = False
 
     def flash_read(self, offset, buf):
         self._done(_sim.read(offset, buf))
@@ -36,7 +35,6 @@ class Driver:
 
     def _done(self, result):
         if result == 2:
-            self.cut = True
             raise Cut
         if result:
             raise OSError(self._errno)
@@ -48,9 +46,8 @@ class Board:
 
     def __init__(self, world, active):
         size = world.part["slot_bytes"]
-        self._driver, block = Driver(world), world.part["block"]
-        erase_block = self._driver.flash_erase_block if block else None
-        self.flash = Flash(self._driver, 2 * size, world.part["sector"], block, erase_block)
+        driver, block = Driver(world), world.part["block"]
+        self.flash = Flash(driver, 2 * size, world.part["sector"], block, driver.flash_erase_block if block else None)
         self.slots = ((0, size), (size, size))
         self.active = active
 
@@ -58,7 +55,7 @@ class Board:
         pass
 
     def reset(self):
-        raise Cut if self._driver.cut else Reset  # what is done on the way out is not done without power
+        raise Reset
 
     def network_connect(self, ssid, password):
         pass

@@ -223,11 +223,12 @@ def test_chunked_body_is_refused():
 def test_redirects_are_followed_wherever_they_lead():
     for to, url in (
         (b"https://other/y", "https://other/y"), (b"//other:8443/y", "https://other:8443/y"), (b"/y?u=http://z", "https://host/y?u=http://z"),
-        (b"y", "https://host/a/y"),
+        (b"y", "https://host/a/y"), (b"?t=1", "https://host/a/x?t=1"), (b"y?u=http://z/", "https://host/a/y?u=http://z/"),
+        (b"HTTPS://other/y", "https://other/y"),
     ):  # fmt: skip
         assert led("https://host/a/x?q=/1", to) == (["https://host/a/x?q=/1", url], 0)
     assert led("http://host", b"y", b"/z") == (["http://host", "http://host/y", "http://host/z"], 0)
-    assert led("http://host", b"/y")[0][1] == "http://host/y"
+    assert led("http://host", b"/y")[0][1] == led("http://host?x", b"y")[0][1] == "http://host/y"
     assert led("http://host/x", b"https://host/x")[1] == 0
 
 

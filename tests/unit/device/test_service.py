@@ -456,10 +456,12 @@ def test_rollback_is_reported_once_by_the_image_that_returned():
     bench = Bench(board)
     bench.transport.online = False
     bench.service._connected()
+    assert not bench.transport.informed, "the server would tell it of the next before it knows of the last"
     bench.transport.online = True
     bench.service._connected()
     bench.service._connected()
-    assert bench.transport.reports == [(-1, "1090 not confirmed in its trials")]
+    assert bench.transport.reports == [(-1, "1090 not confirmed in its trials")] * 2  # the first was not heard
+    assert len(bench.transport.informed) == 2
 
 
 def test_rollback_goes_to_the_confirmed_slot_only():

@@ -39,8 +39,7 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
     if bases and not image_key:
         raise click.UsageError("--base is for patches, which need --image-key")
     store = Store(state)
-    devices = publishing.devices(store, names, product)
-    publishing.check(store, image, devices)
+    devices = publishing.fitting(store, image, publishing.devices(store, names, product), _tell)
     key = keys.load_digest_key(key_path)
     artifact = publishing.prepare(state, image, key, digest)
     patches = []

@@ -5,12 +5,13 @@ from collections import Counter
 
 import click
 
+from mpota import rules
 from mpota.cli.common import json_option, outcome, print_outcomes, state_option
 from mpota.store import Store
 
 
 @click.command()
-@click.option("--only", metavar="STATE", multiple=True, help="Devices in this state, as failed; may be given again.")
+@click.option("--only", type=click.Choice(rules.STATES), multiple=True, help="Devices in this state; may be given again.")
 @state_option
 @json_option
 def status(only, state, as_json):
