@@ -67,6 +67,9 @@ def http():
     yield b"\0\7" + whole + b"\xf5" + whole
     yield b"\0\xff" + whole[:300] + b"\xf5" + b"HTTP/1.1 416 Range Not Satisfiable\r\n\r\n"
     yield b"\0\xffHTTP/1.1 302 Found\r\nLocation: http://peer/b\r\n\r\n\xf5" + whole
+    for to in (b"?t=1", b"//peer/b", b"b?u=http://c", b"HTTPS://peer/b", b"ftp://peer", b"\xff"):
+        yield b"\0\xffHTTP/1.1 307 Go\r\nlocation: " + to + b"\r\n\r\n\xf5" + whole
+    yield b"\0\xffHTTP/1.1 300 Choose\r\n\r\n\xf5" + whole
     yield b"\0\xffHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n" + body[:16]
 
 

@@ -88,7 +88,9 @@ def test_file_of_several_certificates_is_no_ca(tmp_path):
 
     paths = pki.prepare(tmp_path, "127.0.0.1")
     (tmp_path / "bundle").write_bytes(paths.ca.read_bytes() + paths.server.read_bytes())
-    done = mpota("firmware", tmp_path / "gen", "--board", "linuxhost", "--boards", BOARDS, "--ca", tmp_path / "bundle")
+    (tmp_path / ".config").write_text(DEFAULT_KEYS)
+    words = ("--config", tmp_path / ".config", "--board", "linuxhost", "--boards", BOARDS)
+    done = mpota("firmware", tmp_path / "gen", *words, "--ca", tmp_path / "bundle")
     assert done.returncode == 1
     assert done.stderr == f"mpota: {tmp_path}/bundle: holds 2 certificates; a board knows one CA\n"
 

@@ -111,7 +111,7 @@ class Broker:
         """What there is to know of mosquitto's log; the rest, which has no end, is kept nowhere."""
         with log:
             for line in log:
-                if "Error" in line:
+                if "Error" in line and "OpenSSL" not in line:  # those are of peers
                     self._error = (line.partition(": ")[2] or line).strip()
                 self.refused += "not authorised" in line
                 if "Reloading config" in line:  # it does so before it takes the next connection

@@ -48,7 +48,7 @@ class _Socket(io.IOBase):
 
 
 class _Sockets:
-    SOCK_DGRAM = 2
+    SOCK_DGRAM, AF_INET = 2, 2
 
     def socket(self, *args):
         return _Socket()

@@ -47,7 +47,7 @@ class _Socket:
 
 
 class _Sockets:
-    SOCK_STREAM = 1
+    SOCK_STREAM, AF_INET = 1, 2
 
     def socket(self, *args):
         return _Socket()
