@@ -17,7 +17,7 @@ from e2e.host import BUILD
 from mpota import board as boards
 
 DEVICE = REPO / "tests" / "unit" / "device"
-HELPERS = ("fakes", "wires")
+HELPERS = ("bench", "fakes", "wires")
 # The one runs the others, one reads SPEC.md, one has a flash of its own in memory.
 NOT_HERE = {"test_on_micropython", "test_reason", "test_parameters"}
 FILES = sorted({path.stem for path in DEVICE.glob("test_*.py")} - NOT_HERE)

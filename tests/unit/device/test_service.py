@@ -9,73 +9,11 @@ from ota.rules import SIGN_MD5, SIGN_SHA256
 from ota.service import OtaService, ota_service_deinit, ota_service_init
 from ota.slot import IMAGE
 
-from fakes import Board, Config, Reset, Source, Transport, base64, clock, code_of, fields, file, hex_of, image, payload
+from bench import Bench, begun
+from fakes import Board, Config, Reset, base64, clock, fields, file, hex_of, image, payload
 from ramflash import SECTOR
 
 PLAIN = "http://host/x"
-
-
-class Bench:
-    """A service on a board, with its transport and the artifact's source in the test's hands."""
-
-    def __init__(self, board=None, confirmed=True, **options):
-        self.board = board or Board(confirmed)
-        self.service = OtaService(self.board, Config())
-        self.service.pk, self.service.dn, self.service.ds = "pk", "dn", "ds"
-        for name in options:
-            setattr(self.service, name, options[name])
-        self.transport = Transport()
-        self.service._open_transport = self.open
-        self.source = Source(image("new"))
-        self.said = []
-        self.service._say = self.said.append
-        assert ota_service_init(self.service) == 0
-
-    def open(self):
-        from ota.report import Report
-
-        self.service._transport = self.transport
-        self.service._report = Report(self.transport)
-
-    def tell(self, data):
-        """Delivers a message and polls once; returns the refusal's code."""
-        self.service.last_error = 0
-        self.service._receive(data)
-        self.service.poll()
-        return self.service.last_error
-
-    def update(self, name="new", data=None):
-        """Tells of an artifact; its bytes come from self.source."""
-        code = self.tell(payload(data or fields(name)))
-        if self.service.updating:
-            self.service._update._source = self.source
-        return code
-
-    def finish(self):
-        """Polls until the update ends; True if the board restarted."""
-        for _ in range(5000):
-            try:
-                if not self.service.poll():
-                    return False
-            except Reset:
-                return True
-        raise AssertionError("no end")
-
-    @property
-    def slot(self):
-        return self.board.slot(1)
-
-    def steps(self):
-        return [step for step, desc in self.transport.reports]
-
-
-def begun(**options):
-    """A bench with an update accepted but nothing fetched: its first step needs a source."""
-    bench = Bench(**options)
-    advance, bench.service._advance = bench.service._advance, lambda: None
-    assert bench.update() == 0 and bench.service.updating
-    bench.service._advance = advance
-    return bench
 
 
 def test_good_update_is_fetched_committed_and_restarted_into():
@@ -333,10 +271,6 @@ def test_memory_error_in_a_message_rises():
         pass
 
 
-def no_memory(*args):
-    raise MemoryError
-
-
 def test_what_only_a_message_needs_is_unloaded_after_it():
     for told in (b"{}", payload(fields("new"))):
         bench = Bench()
@@ -345,137 +279,6 @@ def test_what_only_a_message_needs_is_unloaded_after_it():
         for name in ("notice", "rules", "running", "verify"):
             assert "ota." + name not in sys.modules and not hasattr(ota, name)
         assert "ota.verify.digestsign" not in sys.modules
-
-
-def test_connection_informs_and_confirms_the_trial():
-    bench = Bench(confirmed=False)
-    assert bench.service.in_trial
-    bench.service._connected()
-    assert bench.transport.informed == ["1.0.0"]
-    assert not bench.service.in_trial
-    slot = bench.board.slot(0)
-    assert slot.confirmed and slot.counter == 5 and slot.sequence == 1
-
-
-def test_trial_is_not_confirmed_when_the_inform_was_not_sent_or_the_application_does_it():
-    bench = Bench(confirmed=False)
-    bench.transport.online = False
-    bench.service._connected()
-    assert bench.service.in_trial
-    bench = Bench(confirmed=False, auto_confirm=False)
-    bench.service._connected()
-    assert bench.service.in_trial
-    bench.service.confirm()
-    assert not bench.service.in_trial
-    operations = bench.board.chip.operations
-    bench.service.confirm()
-    assert bench.board.chip.operations == operations
-
-
-def test_confirm_that_cannot_be_written_is_reported_and_tried_again():
-    bench = Bench(confirmed=False)
-    bench.board.chip.broken = True
-    bench.service._connected()
-    assert bench.service.in_trial and bench.service.last_error == 1060
-    bench.board.chip.broken = False
-    bench.service._connected()
-    assert not bench.service.in_trial
-
-
-def on_trial(tried=True, **fields):
-    """A board whose running image is on trial, and the other one confirmed."""
-    bench = Bench(confirmed=False, **fields)
-    if tried:
-        bench.board.slot(0)._append(ord("T"), 1, 0, bytes(6), 1)  # as the second boot does
-    slot = bench.slot
-    slot.begin(IMAGE, 100, b"digest")
-    slot.commit(1, 5)
-    slot.confirm()
-    return Bench(bench.board, **fields)
-
-
-def ends(bench):
-    """Whether the next poll restarts the board."""
-    try:
-        bench.service.poll()
-        return False
-    except Reset:
-        return True
-
-
-def test_trial_that_nobody_confirms_ends_in_a_reset():
-    bench = on_trial(auto_confirm=False, trial_timeout_s=60)
-    bench.service._connected()
-    bench.service.poll()
-    clock.now += 59000
-    assert not ends(bench)
-    clock.now += 2000
-    assert ends(bench) and not bench.board.slot(0).rejected
-    bench.service.confirm()
-    assert bench.service.poll() is False
-
-
-def test_trial_that_reaches_no_server_has_failed_and_may_come_again():
-    bench = on_trial(trial_timeout_s=60)
-    clock.now += 61000
-    assert ends(bench)
-    assert bench.board.slot(0).reason == 1092
-    bench.board.chip.broken = True
-    assert ends(bench), "flash that fails does not hold it up"
-
-
-def test_image_that_is_not_on_trial_is_not_given_up():
-    """The second boot started it because nothing better was left."""
-    bench = on_trial(tried=False, trial_timeout_s=60)
-    clock.now += 61000
-    assert ends(bench) and not bench.board.slot(0).rejected
-
-
-def test_image_that_reached_no_server_is_fetched_anew_when_it_is_told_of():
-    bench = begun()
-    assert bench.finish()
-    bench.slot.reject(1092)
-    again = begun(board=bench.board)
-    again.service._connected()
-    assert again.transport.reports[0] == (-1, "1092 reached no server in its trial")
-    assert again.finish() and again.slot.complete and not again.slot.rejected
-
-
-def test_factory_image_waits_for_its_server_for_ever():
-    bench = Bench(confirmed=False, trial_timeout_s=60)
-    clock.now += 1000000
-    assert not ends(bench) and not bench.board.slot(0).rejected
-
-
-def test_rollback_is_reported_once_by_the_image_that_returned():
-    board = Board()
-    slot = board.slot(1)
-    slot.begin(IMAGE, 100, b"digest")
-    slot.commit(2, 6)
-    slot.reject(1090)
-    bench = Bench(board)
-    bench.transport.online = False
-    bench.service._connected()
-    assert not bench.transport.informed, "the server would tell it of the next before it knows of the last"
-    bench.transport.online = True
-    bench.service._connected()
-    bench.service._connected()
-    assert bench.transport.reports == [(-1, "1090 not confirmed in its trials")] * 2  # the first was not heard
-    assert len(bench.transport.informed) == 2
-
-
-def test_rollback_goes_to_the_confirmed_slot_only():
-    bench = Bench()
-    assert code_of(bench.service.rollback) == 1093
-    bench = Bench(confirmed=False)
-    assert code_of(bench.service.rollback) == 1093
-    bench = on_trial()
-    try:
-        bench.service.rollback()
-        assert False
-    except Reset:
-        pass
-    assert bench.board.slot(0).reason == 1091
 
 
 def test_protocols_that_are_not_there_are_misuse():
@@ -605,7 +408,10 @@ def test_cut_in_the_first_confirmation_of_a_factory_image_leaves_no_trial():
 def told(bench):
     """Tells of the artifact; the first step is not done yet."""
     bench.service._advance = lambda: None
-    assert bench.update() == 0
+    code = bench.update()
+    if code == 1021:
+        raise MemoryError  # the chip has no room for these tests
+    assert code == 0
     del bench.service._advance
 
 
