@@ -82,7 +82,7 @@ def reported(update, step, desc, now):
 def _failure(update, step, desc, now):
     code = codes.find(desc)
     if code in codes.WENT_BACK:
-        # It is told after the inform that has this update told: before its own commit, it is the last one's.
+        # Told with a connection: before this update's own commit it is the last one's.
         if update.step != 100 and update.state not in (UPDATED, FAILED):
             return update
         if code not in codes.RETRY or update.state not in OPEN:
