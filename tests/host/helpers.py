@@ -86,7 +86,8 @@ def until(condition, seconds=10):
 def serving(state, *options):
     """`mpota serve` as a process; gives (process, what server.json says)."""
     command = [sys.executable, "-m", "mpota", "serve", "--state", str(state), "--json", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A test reads the events when the service has ended, which waits while they do not fit.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pipesize=1 << 20) as process:
         try:
             line = process.stdout.readline()
             assert line, process.stderr.read()
