@@ -32,10 +32,20 @@ u32 __udivsi3(u32 a, u32 b) {
     return divide32(a, b, &rest);
 }
 
+// A loop as short as libgcc's for Xtensa: MicroPython takes a remainder for every place it looks at in a table.
 u32 __umodsi3(u32 a, u32 b) {
-    u32 rest;
-    divide32(a, b, &rest);
-    return rest;
+    if (b == 0) {
+        __asm__ volatile ("ill");
+    }
+    if (a >= b) {
+        int n = __builtin_clz(b) - __builtin_clz(a) + 1;
+        for (b <<= n - 1; n; n--, b >>= 1) {
+            if (a >= b) {
+                a -= b;
+            }
+        }
+    }
+    return a;
 }
 
 int32_t __divsi3(int32_t a, int32_t b) {
