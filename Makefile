@@ -1,4 +1,4 @@
-# The list of entry points. Everything made goes to build/; tools/setup installs what is missing.
+# The list of entry points. Everything made goes to build/ and out/; tools/setup installs what is missing.
 # SPDX-License-Identifier: MIT
 
 ifneq ($(words $(CURDIR)),1)
@@ -61,7 +61,7 @@ MADE_KEYS := $(if $(and $(KEY),$(DIGEST_KEY)),,keys)
 NAME = $(@:otaapp@%=%)
 TO = $(BUILD)/$(NAME)
 GEN = $(TO)/gen
-IMG = $(or $(OUT),$(CURDIR)/out/$(notdir $(abspath $(APP)))@$(NAME)-$(VERSION).img)
+IMG = $(or $(OUT),$(CURDIR)/out/$(notdir $(abspath $(APP)))@$(notdir $(TO))-$(VERSION).img)
 # What is frozen into a board's firmware: by the board's own manifest, or yours.
 FROZEN = $(abspath $(or $(MANIFEST),boards/$(1)/manifest.py))
 

@@ -27,11 +27,11 @@ class OtaService:
 
     pk, ps, dn, ds: product key, product secret, device name, device secret.
     trans_protcol: MQTT or COAP. dl_protcol: https and coaps are always allowed; DOWNLOAD_HTTP allows http too, DOWNLOAD_COAP
-    coap. sign_type: SIGN_RSA requires digestsign (the default); SIGN_SHA256 and SIGN_MD5 check one that is there, and only
+    coap. sign_type: SIGN_RSA requires digestsign (the default); SIGN_SHA256 and SIGN_MD5 check one that is there, if there is a key, and only
     SIGN_MD5 accepts MD5 digests. ota_ver: the running version, from the image. sys_ver: MicroPython's. server: (host, port).
     tls: to the broker, or DTLS to the CoAP server. poll_s: how often a CoAP server is asked. auth_server: (host, port) that
-    gives a device secret for the product's, if ds is empty.
-    accept_cb(notice) -> bool: the application's word on an update; progress_cb(done, total): bytes fetched; its OSError is told only.
+    gives a device secret for the product's, if ds is empty. accept_cb(notice) -> bool: the application's word on an update.
+    progress_cb(done, total): bytes fetched; of a patch that is the first half, the image's bytes the second; its OSError is told only.
     auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset, or, if
     no server was reached, as a failed one; not where there is nothing to go back to."""
 

@@ -38,7 +38,7 @@ enum ota_err {
     OTA_E_PATCH_SIZE = -1075,   // cut short, or longer than its result needs
 };
 
-// The flash contract (design: "Where things live"). Offsets and sizes in bytes; writes are aligned to
+// The flash contract. Offsets and sizes in bytes; writes are aligned to
 // 16 bytes, erases to `sector`. The core's own buffers are aligned to 4 bytes and it reads multiples of 4, as
 // the ESP8266's ROM wants it. Each function returns 0 or a negative ota_err.
 struct ota_io {

@@ -241,7 +241,7 @@ void loader_start(void) {
     for (uint32_t *p = loader_bss_start; p < loader_bss_end; p++) {
         *p = 0;
     }
-    reset_reason = rtc_get_reset_reason(); // tells it only once
+    reset_reason = rtc_get_reset_reason();
     feed(NULL);
     ets_isr_mask(1u << UART_INTERRUPT); // the ROM's handler would take the console's bytes
     set_clock();

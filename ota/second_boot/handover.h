@@ -12,7 +12,7 @@ struct ota_handover {
     uint8_t slot;         // 0 or 1
     uint8_t trial;        // which trial, from 1; 0: none
     uint8_t how;          // enum ota_boot_how
-    uint8_t reset_reason; // of the chip's ROM, which tells it only once
+    uint8_t reset_reason; // of the chip's ROM; after a restart by a jump that of the reset before
     uint32_t offset;      // of the slot in flash
 };
 

@@ -64,8 +64,8 @@ class Session:
         return options + ((self._option, self.token),)
 
     def refused(self, code):
-        """True if the answer says that the token is none (any more): log in again. A token refused at once is
-        sent in the other option next time."""
+        """True if the answer says that the token is none (any more): log in again. When tokens are refused
+        twice in a row, the next goes in the other option."""
         if code not in (_UNAUTHORIZED, _BAD_OPTION, _SERVER_ERROR):
             self._proven = True
             return False

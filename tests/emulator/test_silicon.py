@@ -100,6 +100,11 @@ def test_what_is_missing_is_said_in_one_line(tmp_path):
         assert missing in checked(*words)
 
 
+def test_chips_second_boot_is_the_emulators(tmp_path, second_boot):
+    subprocess.run(["make", "-s", "-C", REPO / "boards" / "esp8266", "second_boot", f"BUILD={tmp_path}", f"GEN={GEN}"], check=True)
+    assert (tmp_path / "second_boot.bin").read_bytes() == second_boot
+
+
 def test_checkout_without_its_submodules_is_refused_by_the_top_makefile(rom):
     micropython = source("micropython")
     if micropython is None or list((micropython / "lib" / "axtls").glob("*")):

@@ -1,6 +1,8 @@
 """board.toml: what is missing is named."""
 # SPDX-License-Identifier: MIT
 
+import re
+
 import pytest
 
 from mpota import board
@@ -70,3 +72,8 @@ def test_boards_are_found_above_the_current_folder(tmp_path, monkeypatch):
     (tmp_path / "some" / "where").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "some" / "where")
     assert board.load("tiny").name == "tiny"
+
+
+def test_handover_in_the_esp8266s_python_is_the_boards():
+    written = re.search(r"^_HANDOVER = const\((0x[0-9A-F]+)\)$", (ROOT / "ota/hal/esp8266.py").read_text(), re.M)[1]
+    assert int(written, 16) == board.load("esp8266").handover

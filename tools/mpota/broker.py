@@ -61,7 +61,7 @@ class Broker:
                     raise
 
     def set_devices(self, devices):
-        """Lets these devices log in from now on; those connected stay connected."""
+        """Lets these devices log in from now on, and no others: of those connected these stay so."""
         self._write_users(devices)
         self._reread.clear()
         self._process.send_signal(signal.SIGHUP)

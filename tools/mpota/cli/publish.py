@@ -26,12 +26,14 @@ MANY = 40  # more bars than a terminal has lines
 @click.option("--image-key", type=PATH, help="Private key of images: makes patches too, for what the devices run.")
 @click.option("--base", "bases", type=PATH, multiple=True, help="An image that runs somewhere but was never published.")
 @click.option("--state-bytes", type=NumberType(), default=8192, show_default=True, help="Memory that the boards' patch decoder has.")
-@click.option("--wait", is_flag=True, help="Until every device is there or has failed; status 0 only if all are there.")
+@click.option("--wait", is_flag=True, help="Until each has come to an end; status 0 only if all run IMAGE.")
 @click.option("--timeout", type=float, default=600, show_default=True, help="Seconds to wait.")
 @state_option
 @json_option
 def publish(image, key_path, names, product, digest, url_scheme, image_key, bases, state_bytes, wait, timeout, state, as_json):
-    """Makes IMAGE the target of devices and has the server tell them."""
+    """Makes IMAGE the target of devices and has the server tell them.
+
+    A device is left out that fetched what it runs from here, if that is of another product or board, or of IMAGE's version with other bytes."""
     if not names and product is None:
         raise click.UsageError("give --device or --product")
     if not timeout >= 0:  # as is true of nan too

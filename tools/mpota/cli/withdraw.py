@@ -16,7 +16,7 @@ from mpota.store import Store
 def withdraw(names, product, state, as_json):
     """Takes back what devices have not got to yet, and shows which those are. Nobody is told of it any more.
 
-    A device that fetches already goes on as long as its connection holds. What runs is replaced by publishing a higher version only."""
+    A device that fetches already goes on until it restarts or gives up. What runs is replaced by publishing a higher version only."""
     if not names and product is None:
         raise click.UsageError("give --device or --product")
     store = Store(state)
