@@ -62,7 +62,7 @@ class Lamp(LinuxBoard):
 class Served(Server):
     """`mpota serve` with a Link before each of its ports."""
 
-    def start(self, timeout_s=20):
+    def start(self, timeout_s=60):
         super().start(timeout_s)
         self.links = {
             name: Link((THERE, self.address[f"{name}_port"]), (HERE, self.address[f"{name}_port"]))

@@ -41,7 +41,7 @@ class Server:
         self.log = self.folder / "serve.log"
         self._ports = ()
 
-    def start(self, timeout_s=20):
+    def start(self, timeout_s=60):
         """Again after stop(), it has the same ports."""
         self.folder.mkdir(parents=True, exist_ok=True)
         address = self.folder / "server.json"
@@ -52,6 +52,7 @@ class Server:
         end = time.monotonic() + timeout_s
         while not address.exists():
             if self._process.poll() is not None or time.monotonic() > end:
+                self.stop()
                 raise AssertionError(f"mpota serve did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
         self.address = json.loads(address.read_text())

@@ -3,6 +3,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from mpota import image, messages, rules
+from mpota.broker import Broker
 from mpota.cli import publish as cli_publish
 from mpota.errors import ToolError
 from mpota.running import Address, artifact_url
@@ -185,6 +187,15 @@ def test_operator_learns_of_refused_logins_and_no_file_of_them(state, device):
         (told,) = [event["text"] for event in events if event["device"] == "mosquitto"]  # once a minute
         assert re.fullmatch(r"refused \d logins?: unknown device or wrong secret", told)
         assert sorted(path.name for path in (state / "broker").iterdir()) == ["acl", "mosquitto.conf", "passwords"]
+
+
+@pytest.mark.parametrize("name", ["Reloading config.", "Error: disk on fire", "disconnected, not authorised. 1"])
+def test_no_login_name_is_mosquittos_own_word(tmp_path, name):
+    """2.0.21 writes it into its log, 2.0.11 does not."""
+    broker = Broker(tmp_path / "broker", "127.0.0.1", None)
+    broker._error = ""
+    broker._read(io.StringIO(f"1700000000: Client {name} closed its connection.\n1700000000: Sending CONNACK to {name} (0, 5)\n"))
+    assert (broker._error, broker.refused, broker._reread.is_set()) == ("", 0, False)
 
 
 def test_device_is_let_in_when_the_service_hears_it(state):

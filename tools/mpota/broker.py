@@ -111,10 +111,11 @@ class Broker:
         """What there is to know of mosquitto's log; the rest, which has no end, is kept nowhere."""
         with log:
             for line in log:
-                if "Error" in line and "OpenSSL" not in line:  # those are of peers
-                    self._error = (line.partition(": ")[2] or line).strip()
-                self.refused += "not authorised" in line
-                if "Reloading config" in line:  # it does so before it takes the next connection
+                said = line.lstrip("0123456789: ").strip()  # behind the time; what follows "Client " may be any name that a peer logs in with
+                if said.startswith("Error"):
+                    self._error = said
+                self.refused += said.endswith("disconnected, not authorised.")
+                if said.startswith("Reloading config"):  # it does so before it takes the next connection
                     self._reread.set()
 
     def _config(self):

@@ -192,7 +192,7 @@ class Server:
         logins = [(device.pk, device.dn, device.secret) for device in devices]
         if logins != [(device.pk, device.dn, device.secret) for device in self._devices]:
             self._let_in(devices)
-            self._on_event(Event("mosquitto", f"knows {len(devices)} devices"))
+            self._on_event(Event("mosquitto", f"knows {len(devices)} device{'s'[: len(devices) != 1]}"))
         self._seen = changed
 
     def _tell_refused(self):
