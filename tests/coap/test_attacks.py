@@ -224,10 +224,13 @@ def test_server_lives_through_noise_and_says_nothing(serving, caplog):
 class DtlsClient(Client):
     """The same over DTLS, by OpenSSL."""
 
-    def __init__(self, port):
+    def __init__(self, port, flights=None):
         super().__init__(port)
-        context = SSL.Context(SSL.DTLS_CLIENT_METHOD)
-        self._connection = SSL.Connection(context, None)
+        self.begin(flights)
+
+    def begin(self, flights=None):
+        """A handshake from the same address, which stops after so many flights of ours. `hello` is then the last one sent."""
+        self._connection = SSL.Connection(SSL.Context(SSL.DTLS_CLIENT_METHOD), None)
         self._connection.set_connect_state()
         self._connection.set_ciphertext_mtu(1400)
         while True:
@@ -236,8 +239,19 @@ class DtlsClient(Client):
                 break
             except SSL.WantReadError:
                 self._flush()
+                if flights == 1:
+                    break
+                flights = flights and flights - 1
                 self._connection.bio_write(self.socket.recv(4096))
         self._flush()
+
+    def drain(self):
+        """Reads what the server has sent."""
+        self.socket.settimeout(0.1)
+        with contextlib.suppress(TimeoutError):
+            while self.socket.recv(4096):
+                pass
+        self.socket.settimeout(1)
 
     def _flush(self):
         try:
@@ -246,6 +260,8 @@ class DtlsClient(Client):
             return
         while data:
             end = 13 + int.from_bytes(data[11:13])
+            if data[0] == 22 and data[13] == 1:
+                self.hello = data[:end]
             self.socket.send(data[:end])
             data = data[end:]
 
@@ -284,6 +300,60 @@ def test_hello_without_cookie_costs_the_server_no_more_than_it_sends(serving):
         assert len(client.ask(hello)) <= len(hello)
 
 
+@pytest.mark.parametrize("size", [1 << 14, (1 << 14) + 14, 65000])
+def test_no_datagram_stands_before_the_next_boards_hello(serving, size):
+    with Client(serving.tls_port) as client:
+        for _ in range(3):
+            client.socket.send(client_hello().ljust(size, b"\x16"))
+    with DtlsClient(serving.tls_port) as board:
+        assert board.ask(WANTED)[1] == codes.CONTENT
+
+
+WANTED = request(1, b"0" * 64 + b".bin")
+FATAL_ALERT = b"\x15\xfe\xfd" + bytes(7) + b"\x05\0\2\2\x30"  # unknown_ca
+
+
+@pytest.mark.parametrize("last", [None, FATAL_ALERT], ids=["power cut", "unknown_ca"])
+def test_handshake_that_ends_half_way_begins_anew_from_its_address(serving, last):
+    with DtlsClient(serving.tls_port, flights=2) as board:
+        board.drain()
+        if last:
+            board.socket.send(last)
+            board.drain()
+        board.begin()
+        assert board.ask(WANTED)[1] == codes.CONTENT
+
+
+def test_hello_that_comes_again_does_not_end_its_session(serving):
+    with DtlsClient(serving.tls_port) as board:
+        board.socket.send(board.hello)
+        assert board.ask(WANTED)[1] == codes.CONTENT
+        board.begin()
+        assert board.ask(WANTED)[1] == codes.CONTENT
+
+
+def test_handshake_that_openssl_gives_up_is_forgotten(certificates):
+    """After a dozen repetitions, minutes later; from then on its clock says that the next is due at once."""
+
+    class Tired:
+        def DTLSv1_handle_timeout(self):
+            raise SSL.Error
+
+        def DTLSv1_get_timeout(self):
+            return 0
+
+        def bio_read(self, n):
+            raise SSL.WantReadError
+
+    async def overdue():
+        peer = udpfront.Dtls(udpfront.Listener(certificates), ("127.0.0.1", 1), None, None)
+        peer._next = udpfront.Session(Tired(), None)
+        peer._overdue(peer._next)
+        return peer.begun, peer._timer
+
+    assert asyncio.run(overdue()) == (False, None)
+
+
 def sockets():
     return len(os.listdir("/proc/self/fd"))
 
@@ -316,6 +386,25 @@ def test_peers_are_forgotten_when_there_are_too_many(serving, monkeypatch):
     assert clients[0].ask(request(1, b"x", mid=99))[1] == codes.NOT_FOUND
     for client in clients:
         client.socket.close()
+
+
+def test_peers_are_forgotten_when_they_have_been_silent(serving, monkeypatch):
+    monkeypatch.setattr(udpfront, "STRANGER_S", 0.2)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(serving.port)) for _ in range(20)]
+        before = sockets()
+        assert all(client.ask(WANTED)[1] == codes.CONTENT for client in clients)
+        time.sleep(0.3)
+        assert clients[0].ask(request(1, b"x"))[1] == codes.NOT_FOUND
+        assert sockets() <= before + 1
+
+
+def test_blocks_that_were_answered_are_not_kept(serving):
+    with Client(serving.port) as client:
+        for n in range(100):
+            assert client.ask(request(1, b"0" * 64 + b".bin", mid=n))[1] == codes.CONTENT
+        assert client.ask(request(1, b"x", mid=100))[1] == codes.NOT_FOUND
+    assert len(serving.answered) == 1
 
 
 class Board:

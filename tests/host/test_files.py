@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from mpota import pki, ports
+from mpota import files, pki, ports
 from mpota.errors import ToolError
 from mpota.files import FileServer
 
@@ -157,6 +157,40 @@ def test_connection_of_a_peer_that_vanished_ends():
         with accepted:
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 60
+
+
+@pytest.fixture
+def served(tmp_path):
+    server = FileServer(tmp_path, "127.0.0.1", 0)
+    server.start()
+    yield server
+    server.stop()
+
+
+def closed(sock):
+    """Whether the server has ended the connection; waits 5 s for it."""
+    sock.settimeout(5)
+    try:
+        return not sock.recv(1)
+    except ConnectionResetError:
+        return True
+
+
+def test_peer_that_asks_for_nothing_is_let_go(served, monkeypatch):
+    monkeypatch.setattr(files, "HEAD_S", 0.2)
+    with socket.create_connection(("127.0.0.1", served.port)) as silent, socket.create_connection(("127.0.0.1", served.port)) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost:")
+        assert closed(silent) and closed(slow)
+
+
+def test_peers_leave_room_for_the_store(served, monkeypatch):
+    monkeypatch.setattr(ports, "share", lambda: 3)
+    peers = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(5)]
+    assert closed(peers[3]) and closed(peers[4])
+    peers[0].sendall(b"GET / HTTP/1.0\r\n\r\n")
+    assert peers[0].recv(8) == b"HTTP/1.1"
+    for peer in peers:
+        peer.close()
 
 
 def test_taken_port_is_named():

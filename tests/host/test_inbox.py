@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mpota import messages
-from mpota.inbox import WAITING, Inbox
+from mpota.inbox import UNHEARD_MAX, Inbox
 
 from .helpers import DN, PK
 
@@ -47,9 +47,16 @@ def test_who_waits_for_an_answer_gets_one(inbox):
     assert [answer for _, _, answer in inbox.take(3, 0)] == [answers[0], None, answers[1]]
 
 
-def test_device_that_does_not_stop_talking_is_heard_no_further_and_in_its_turn(inbox):
-    assert [put(inbox, "inform", version=str(n)) for n in range(WAITING + 1)] == [True] * WAITING + [False]
+def test_of_a_device_that_does_not_stop_talking_the_newest_is_heard_in_its_turn(inbox):
+    for n in range(UNHEARD_MAX + 1):
+        put(inbox, "inform", version=str(n))
     put(inbox, "inform", dn="dev02", version="x")
-    assert taken(inbox, 3) == [(DN, "0"), ("dev02", "x"), (DN, "1")]
-    assert len(taken(inbox)) == WAITING - 2
-    assert put(inbox, "inform", version="more")
+    assert taken(inbox, 3) == [(DN, "1"), ("dev02", "x"), (DN, "2")]
+    assert taken(inbox)[-1] == (DN, str(UNHEARD_MAX))
+
+
+def test_who_asks_too_much_is_told_so(inbox):
+    answers = [concurrent.futures.Future() for _ in range(UNHEARD_MAX + 1)]
+    assert [put(inbox, "inform", answer=answer, version="1") for answer in answers] == [True] * UNHEARD_MAX + [False]
+    assert not put(inbox, "inform", version="2")
+    assert len(taken(inbox)) == UNHEARD_MAX and put(inbox, "inform", version="more")

@@ -34,14 +34,23 @@ def login(secret=SECRET, pk=PK, dn=DN, client=None, **changes):
 @pytest.fixture
 def tokens():
     clock = [0.0]
-    tokens = Tokens(lambda pk, dn: {(PK, DN): SECRET, (PK, "dev02"): "other"}.get((pk, dn)), lambda: clock[0])
-    tokens.now = clock
+    known = {(PK, DN): SECRET, (PK, "dev02"): "other"}
+    tokens = Tokens(lambda pk, dn: known.get((pk, dn)), lambda: clock[0])
+    tokens.now, tokens.known = clock, known
     return tokens
 
 
 def test_signature_of_the_dossier_is_accepted(tokens):
     assert json.loads(login())["sign"] == "da206634180ecd85cd501381272664ac"
     assert tokens.device(tokens.login(login(), "a:1"), "a:1") == (PK, DN)
+
+
+def test_token_ends_with_the_secret_it_was_given_for(tokens):
+    token = tokens.login(login(), "a:1")
+    tokens.known[PK, DN] = "another"
+    assert tokens.device(token, "a:1") is None
+    del tokens.known[PK, DN]
+    assert tokens.device(token, "a:1") is None
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"[" * 1000, login("wrong"), login(sign=None), login(sign=5), login(deviceName="x"),

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from mpota import messages, rules
+from mpota import publish as publishing
 from mpota import service as service_module
 from mpota import store as store_module
 from mpota.errors import ToolError
@@ -26,6 +27,11 @@ INFORM, REQUEST, PROGRESS, UPGRADE = (messages.topic(kind, PK, DN) for kind in (
 @pytest.fixture
 def service(store):
     return Service(store, lambda artifact, scheme: f"{scheme}://host/{artifact.file}")
+
+
+def one(store, number):
+    """The update with this id."""
+    return store.updates([number])[0]
 
 
 def publish(store, version, scheme="https"):
@@ -111,7 +117,7 @@ def test_wait_that_began_under_a_wrong_clock_ends_when_it_is_right(store, servic
     number, wrong = publish(store, "1.1.0"), NOW + 1e8
     inform(service, "1.0.0", wrong)
     progress(service, -2, "1043", wrong)
-    assert store.update(number).due > wrong and service.poll(wrong)[0] == []
+    assert one(store, number).due > wrong and service.poll(wrong)[0] == []
     assert versions(service.poll(NOW)[0]) == ["1.1.0"]
     assert service.poll(NOW)[0] == []
 
@@ -125,20 +131,20 @@ def test_device_that_runs_the_target_already_is_not_told(store, service):
     inform(service, "1.1.0")
     number = publish(store, "1.1.0")
     assert service.poll(NOW)[0] == []
-    assert store.update(number).state == "updated"
+    assert one(store, number).state == "updated"
 
 
 def test_new_target_replaces_the_open_one(store, service):
     first, second = publish(store, "1.1.0"), publish(store, "1.2.0")
     assert versions(inform(service, "1.0.0")) == ["1.2.0"]
-    assert [store.update(number).state for number in (first, second)] == ["replaced", "notified"]
+    assert [one(store, number).state for number in (first, second)] == ["replaced", "notified"]
 
 
 def test_failed_target_is_not_told_again_but_published_again_it_is(store, service):
     number = publish(store, "1.1.0")
     inform(service, "1.0.0")
     progress(service, -3, "1007")
-    assert store.update(number).state == "failed"
+    assert one(store, number).state == "failed"
     assert inform(service, "1.0.0") == []
     publish(store, "1.1.0")
     assert versions(inform(service, "1.0.0")) == ["1.1.0"]
@@ -192,31 +198,39 @@ def test_change_by_another_process_is_seen(store, tmp_path):
 
 
 def test_replaced_update_is_not_brought_back_by_a_late_report(store):
-    old = store.update(publish(store, "1.1.0"))
+    old = one(store, publish(store, "1.1.0"))
     publish(store, "1.2.0")
     store.save(old)
-    assert store.update(old.id).state == "replaced"
+    assert one(store, old.id).state == "replaced"
+
+
+def test_updates_of_a_device_that_was_removed_are_left_out(store):
+    first = publish(store, "1.1.0")
+    store.add_device(PK, "dev02")
+    store.remove_device(PK, DN)
+    assert store.updates([first]) == []
+    assert publishing.wait(store, [first], lambda update: None, 0) == []
 
 
 def test_withdrawn_update_is_told_no_more_and_ends_as_it_happens_to(store, service):
     inform(service, "1.0.0")
     number = publish(store, "1.1.0")
-    told = store.update(number)
+    told = one(store, number)
     assert store.withdraw(store.devices()) == [number] and store.withdraw(store.devices()) == []
     store.save(told)  # by a server that had read it before
     assert service.poll(NOW)[0] == inform(service, "1.0.0") == []
     progress(service, 50)
     progress(service, -3, "1006")
-    assert store.update(number).state == "withdrawn"
+    assert one(store, number).state == "withdrawn"
     inform(service, "1.1.0")
-    assert store.update(number).state == "updated"
+    assert one(store, number).state == "updated"
     number = publish(store, "1.2.0")
     assert versions(inform(service, "1.1.0")) == ["1.2.0"]
     progress(service, 100)
     store.withdraw(store.devices())
     inform(service, "1.1.0")
     progress(service, -1, "1090 not confirmed in its trials")  # it goes back none the less
-    assert store.update(number).state == "failed"
+    assert one(store, number).state == "failed"
 
 
 def test_notice_of_what_is_withdrawn_meanwhile_is_not_sent(store, service, monkeypatch):

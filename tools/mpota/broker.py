@@ -15,7 +15,7 @@ from mpota import child, linkkit, ports, storage
 from mpota.errors import ToolError, os_error
 
 SERVICE_USER = "mpota-service"
-MESSAGE_MAX = 1 << 17  # bytes; what devices and service tell each other has 2 KiB, and boards are tested with more
+MESSAGE_MAX = 1 << 13  # bytes; what devices and service tell each other has 2 KiB, and boards are tested with more
 START_S = 10
 STOP_S = 5
 _ATTEMPTS = 5  # a free port may be taken by somebody else before mosquitto binds it
@@ -131,7 +131,8 @@ log_type error
 log_type warning
 log_type notice
 log_type information
-max_queued_messages 0
+max_queued_messages 32768
+max_queued_bytes 67108864
 set_tcp_nodelay true
 message_size_limit {MESSAGE_MAX}
 retain_available false
@@ -150,17 +151,19 @@ tls_version tlsv1.2
         lines = "".join(f"{login.user}:{login.password}\n" for login in logins)
         fresh = self.folder / "passwords.new"
         storage.write(fresh, lines.encode(), 0o600)
-        self._hash_passwords(fresh)
+        self._hash_passwords(fresh, len(logins))
         storage.write(self.folder / "acl", _rights(devices).encode(), 0o600)
         try:
             fresh.replace(self.folder / "passwords")
         except OSError as error:
             raise os_error(fresh, error) from error
 
-    def _hash_passwords(self, path):
+    def _hash_passwords(self, path, count):
         done = subprocess.run([self._mosquitto_passwd, "-U", path], capture_output=True, text=True, check=False)
         if done.returncode:
             raise ToolError(path, f"mosquitto_passwd: {_last_line(done.stderr + done.stdout) or 'failed'}")
+        if storage.read(path).count(b"\n") != count:  # it says nothing of a full disk
+            raise ToolError(path, "mosquitto_passwd: did not write all of it")
 
     def _last_words(self):
         if self._process.poll() is not None:

@@ -9,11 +9,13 @@ import contextlib
 import itertools
 import json
 import logging
+import os
 import threading
 import time
 
 import aiocoap
 from aiocoap.numbers import codes
+from aiocoap.numbers.constants import TransportTuning
 from aiocoap.numbers.optionnumbers import OptionNumber
 
 from mpota import files, messages, ports, rules, running
@@ -23,6 +25,7 @@ from mpota.store import Store
 from mpota.udpfront import Dtls, Front, Listener, Plain
 
 START_S = 10
+TransportTuning.MAX_LATENCY = 5  # s, of the network: aiocoap keeps what it answered for 57 s, not for 247
 BLOCK_SZX = 6  # 1024 bytes
 TOKEN_OPTIONS = (2088, 61)  # as Linkkit documents it, and as its SDK writes it
 JSON, OCTETS = 50, 42
@@ -30,14 +33,14 @@ UNSAID = 26  # the No-Response option for all there is (RFC 7967): aiocoap forge
 KEPT_S = 10  # a notice for a device that does not observe waits this long for its question
 
 
-def block(data, option):
+def block(file, size, option):
     """(bytes, (number, more, szx)) of the block that a Block2 option asks for; None beyond the end."""
     szx = min(option.size_exponent, BLOCK_SZX) if option else BLOCK_SZX
     start = option.block_number << (option.size_exponent + 4) if option else 0
-    if start >= len(data) and start:
+    if start >= size and start:
         return None
-    end = start + (16 << szx)
-    return data[start:end], (start >> (szx + 4), end < len(data), szx)
+    file.seek(start)
+    return file.read(16 << szx), (start >> (szx + 4), start + (16 << szx) < size, szx)
 
 
 class Site:
@@ -145,16 +148,31 @@ class Site:
     def _artifact(self, request, name):
         """One block of a served file."""
         try:
-            data = (self._folder / name).read_bytes()
+            with open(self._folder / name, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                found = block(file, size, request.opt.block2)
         except OSError:
             return aiocoap.Message(code=codes.NOT_FOUND)
-        found = block(data, request.opt.block2)
         if found is None:
             return aiocoap.Message(code=codes.BAD_OPTION)
         response = aiocoap.Message(code=codes.CONTENT, payload=found[0], content_format=OCTETS, etag=bytes.fromhex(name[:16]))
         response.opt.block2 = found[1]
-        response.opt.size2 = len(data)
+        response.opt.size2 = size
         return self._fault(response)
+
+
+class Answered(dict):
+    """What aiocoap answered to whom, kept for who asks again; but no blocks of artifacts: those are read again, and a fleet's fill the memory."""
+
+    def __setitem__(self, key, answer):
+        if answer is None or answer.opt.block2 is None:
+            super().__setitem__(key, answer)
+        else:
+            self.pop(key)
+
+    def pop(self, key):
+        """aiocoap's, when it is time."""
+        return super().pop(key, None)
 
 
 def _endpoint(request):
@@ -171,6 +189,7 @@ class CoapServer:
         self.port, self.tls_port = (sock.getsockname()[1] for sock in self._sockets)
         self._loop = asyncio.new_event_loop()
         self._ready, self._fault = threading.Event(), None
+        self.answered = Answered()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self):
@@ -219,6 +238,7 @@ class CoapServer:
         context = await aiocoap.Context.create_server_context(
             self._site, bind=("127.0.0.1", inner), transports=["simplesocketserver"]
         )
+        context.request_interfaces[0].token_interface._recent_messages = self.answered
         context.log.setLevel(logging.ERROR)  # what a peer does wrong is not worth a line
         listener = Listener(self._certificates)
         makers = (

@@ -13,12 +13,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mpota import ports
 from mpota.errors import ToolError
 
 START_S = 10
 FORM_MAX = 1024
+HEAD_S = 30  # until a peer has asked
 NAME = re.compile(r"([0-9a-f]{64})\.bin")
 
 
@@ -68,6 +70,18 @@ def _title_case(app):
     return wrapped
 
 
+class Connection(H11Protocol):
+    """A peer that asks soon, one of no more than there are files for."""
+
+    def connection_made(self, transport):
+        """asyncio's."""
+        super().connection_made(transport)
+        if len(self.connections) > ports.share():
+            transport.abort()
+        else:
+            self.loop.call_later(HEAD_S, lambda: self.cycle or transport.abort())
+
+
 class FileServer:
     """Serves a folder from a thread of its own."""
 
@@ -78,7 +92,7 @@ class FileServer:
         if certificates:
             tls = {"ssl_certfile": certificates.server, "ssl_keyfile": certificates.server_key}
         config = uvicorn.Config(
-            application(folder, register, chaos), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
+            application(folder, register, chaos), http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, timeout_graceful_shutdown=1, **tls,
         )  # fmt: skip
         self._server = uvicorn.Server(config)

@@ -44,7 +44,7 @@ class Tokens:
     def __init__(self, secret_of, clock=time.monotonic):
         self._secret_of = secret_of
         self._clock = clock
-        self._given = OrderedDict()  # endpoint: (token, (pk, dn), end)
+        self._given = OrderedDict()  # endpoint: (token, (pk, dn), secret, end)
 
     def login(self, body, endpoint):
         """A new token, or None if the signature is wrong. It replaces the endpoint's former one."""
@@ -58,7 +58,7 @@ class Tokens:
         if secret is None or not hmac.compare_digest(right.encode(), sign.lower().encode()):
             return None
         token = secrets.token_hex(16)
-        self._given[endpoint] = token, (pk, dn), self._clock() + LIFETIME_S
+        self._given[endpoint] = token, (pk, dn), secret, self._clock() + LIFETIME_S
         self._given.move_to_end(endpoint)
         if len(self._given) > MAX_TOKENS:
             self._given.popitem(last=False)
@@ -66,8 +66,9 @@ class Tokens:
 
     def device(self, token, endpoint):
         """(pk, dn) of the endpoint that the token was given to, or None."""
-        given, device, end = self._given.get(endpoint, (None, None, 0))
-        return device if given == token and self._clock() < end else None
+        given, device, secret, end = self._given.get(endpoint, (None, None, None, 0))
+        known = given is not None and given == token and self._clock() < end
+        return device if known and self._secret_of(*device) == secret else None  # it may have been removed since
 
 
 class Registrar:

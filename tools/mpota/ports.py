@@ -3,6 +3,7 @@
 
 import errno
 import re
+import resource
 import socket
 
 from mpota.errors import ToolError
@@ -30,6 +31,12 @@ def listen(host, port):
     if hasattr(socket, "TCP_KEEPIDLE"):  # the system's own may be two hours
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
     return sock
+
+
+def share():
+    """How many peers of one kind may have a socket: of each file server's, and at each UDP port members and strangers. An eighth of
+    what the process may open, so that there is always a file left for the store."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8
 
 
 def probe(host, port):

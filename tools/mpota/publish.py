@@ -148,7 +148,7 @@ def wait(store, numbers, on_change, timeout_s):
     while True:
         now = store.changed_by_others()
         if now != changed:
-            changed, updates = now, [store.update(number) for number in numbers]
+            changed, updates = now, store.updates(numbers)
             for update in updates:
                 if seen.get(update.id) != update:
                     seen[update.id] = update

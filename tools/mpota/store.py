@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
+import json
 import secrets
 import sqlite3
 import time
@@ -31,6 +32,7 @@ CREATE TABLE "update" (
     sent_patch INTEGER NOT NULL, due REAL,
     FOREIGN KEY (pk, dn) REFERENCES device);
 CREATE INDEX update_of_device ON "update" (pk, dn, id);
+CREATE INDEX update_due ON "update" (due) WHERE due IS NOT NULL;
 PRAGMA user_version = {FORMAT};
 """
 _LATEST = 'id IN (SELECT max(id) FROM "update" GROUP BY pk, dn)'
@@ -235,9 +237,10 @@ class Store:
         rows = self._all("SELECT * FROM artifact WHERE result = 0 AND version = ? ORDER BY id DESC", version)
         return [Artifact(**row) for row in rows]
 
-    def update(self, number):
-        """The update with this id."""
-        return Update(**self._all('SELECT * FROM "update" WHERE id = ?', number)[0])
+    def updates(self, numbers):
+        """The updates with these ids, but those of devices that have been removed."""
+        rows = self._all('SELECT * FROM "update" WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id', json.dumps(numbers))
+        return [Update(**row) for row in rows]
 
     def save(self, update):
         """Writes an update back, unless it has been replaced meanwhile, or withdrawn and has not come to its end nevertheless; returns
@@ -249,8 +252,8 @@ class Store:
 
     def latest(self, pk, dn):
         """A device's newest update, or None."""
-        rows = self.history(pk, dn)
-        return rows[0] if rows else None
+        rows = self._all('SELECT * FROM "update" WHERE pk = ? AND dn = ? ORDER BY id DESC LIMIT 1', pk, dn)
+        return Update(**rows[0]) if rows else None
 
     def history(self, pk, dn):
         """A device's updates, newest first."""
@@ -262,8 +265,8 @@ class Store:
         return [Update(**row) for row in self._all(f'SELECT * FROM "update" WHERE {_LATEST} ORDER BY pk, dn')]
 
     def due(self, now, limit):
-        """The newest updates whose time to be told has come (rules.is_due), `limit` at most, of devices that have been heard of."""
-        query = f"""SELECT * FROM "update" WHERE {_LATEST} AND (due <= ? OR due > ?) AND state IN ({_marks(OPEN)})
+        """The updates whose time to be told has come (rules.is_due), `limit` at most, of devices that have been heard of."""
+        query = f"""SELECT * FROM "update" WHERE (due <= ? OR due > ?) AND state IN ({_marks(OPEN)})
             AND EXISTS (SELECT 1 FROM device d WHERE d.pk = "update".pk AND d.dn = "update".dn AND version IS NOT NULL) LIMIT ?"""
         return [Update(**row) for row in self._all(query, now, now + LONGEST_S, *OPEN, limit)]
 

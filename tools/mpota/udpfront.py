@@ -12,14 +12,20 @@ import hashlib
 import hmac
 import secrets
 import socket
+import time
 from collections import OrderedDict
 
 from OpenSSL import SSL
 
+from mpota import ports
+
 MAX_PEERS = 8192  # at one port, and as many that have logged in
+STRANGER_S, MEMBER_S = 120, 24 * 3600  # of silence, after which a peer is forgotten
 MTU = 1400
 _RECORD = 13  # bytes of a DTLS record's header
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
+_RANDOM = slice(27, 59)  # of an unfragmented hello: a handshake's own
+_MAX_RECORD = 1 << 14  # bytes; of a longer datagram OpenSSL leaves the rest before the next one
 
 
 class Plain:
@@ -70,7 +76,7 @@ class Dtls:
 
     def __init__(self, listener, addr, to_server, to_peer):
         self._listener, self._addr, self._to_server, self._to_peer = listener, addr, to_server, to_peer
-        self._session = self._next = None
+        self._session = self._next = self._random = None
         self._timer = None
 
     @property
@@ -80,9 +86,11 @@ class Dtls:
 
     def receive(self, datagram):
         """Takes a datagram from the peer."""
-        if self._next is None and _is_hello(datagram):
+        if len(datagram) > _MAX_RECORD:
+            return
+        if _is_hello(datagram) and datagram[_RANDOM] != self._random:  # not the one again that has been taken
             if connection := self._listener.hear(datagram, self._addr, self._to_peer):
-                self._next = Session(connection, self._to_server)
+                self._next, self._random = Session(connection, self._to_server), datagram[_RANDOM]
                 self._feed(self._next, b"")
         elif session := self._next or self._session:
             self._feed(session, datagram)
@@ -105,22 +113,26 @@ class Dtls:
 
     def _feed(self, session, datagram):
         session.feed(datagram)
+        _flush(session.connection, self._to_peer)
         if session is self._next and session.done:
             self._session, self._next = session, None
-        _flush(session.connection, self._to_peer)
+        if session is self._next and session.failed:
+            self._next = None
         self._schedule(session)
 
     def _schedule(self, session):
         if self._timer:
             self._timer.cancel()
         self._timer = None
-        wait = None if session.done else session.connection.DTLSv1_get_timeout()
+        wait = session.connection.DTLSv1_get_timeout() if session is self._next else None
         if wait is not None:
             self._timer = asyncio.get_running_loop().call_later(wait + 0.01, self._overdue, session)
 
     def _overdue(self, session):
-        with contextlib.suppress(SSL.Error):
+        try:
             session.connection.DTLSv1_handle_timeout()
+        except SSL.Error:  # OpenSSL has given up, but its clock goes on
+            self._next = None
         _flush(session.connection, self._to_peer)
         self._schedule(session)
 
@@ -130,7 +142,7 @@ class Session:
 
     def __init__(self, connection, deliver):
         self.connection = connection
-        self.done = False
+        self.done = self.failed = False
         self._deliver = deliver
 
     def feed(self, datagram):
@@ -139,7 +151,13 @@ class Session:
             if datagram:
                 self.connection.bio_write(datagram)
             if not self.done:
-                self.connection.do_handshake()
+                try:
+                    self.connection.do_handshake()
+                except SSL.WantReadError:
+                    return
+                except SSL.Error:
+                    self.failed = True
+                    return
                 self.done = True
             while True:
                 self._deliver(self.connection.recv(1 << 14))
@@ -264,7 +282,9 @@ class Front(asyncio.DatagramProtocol):
             self._keep(peers, peer)
 
     def _keep(self, peers, peer):
+        peer.heard = time.monotonic()
         peers[peer.addr] = peer
         peers.move_to_end(peer.addr)
-        if len(peers) > MAX_PEERS:
+        silent = peer.heard - (MEMBER_S if peers is self._members else STRANGER_S)
+        while len(peers) > min(MAX_PEERS, ports.share()) or next(iter(peers.values())).heard < silent:
             peers.popitem(last=False)[1].close()

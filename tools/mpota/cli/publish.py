@@ -53,7 +53,7 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
         _tell(f"patch {patch.base} to {patch.version}: {patch.size} bytes instead of {artifact.size}")
     if not running.is_running(state):
         _tell(f"mpota: {state}: no server is running; devices are told when it is")
-    updates = _watch(store, numbers, timeout) if wait else [store.update(number) for number in numbers]
+    updates = _watch(store, numbers, timeout) if wait else store.updates(numbers)
     print_outcomes([outcome(store.device(u.pk, u.dn), u) for u in updates], as_json)
     if wait and any(update.state != rules.UPDATED for update in updates):
         raise click.exceptions.Exit(1)

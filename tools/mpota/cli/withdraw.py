@@ -21,4 +21,4 @@ def withdraw(names, product, state, as_json):
         raise click.UsageError("give --device or --product")
     store = Store(state)
     numbers = store.withdraw(publishing.devices(store, names, product))
-    print_outcomes([outcome(store.device(u.pk, u.dn), u) for u in map(store.update, numbers)], as_json)
+    print_outcomes([outcome(store.device(u.pk, u.dn), u) for u in store.updates(numbers)], as_json)
