@@ -15,7 +15,6 @@ from mpota import child, linkkit, ports, storage
 from mpota.errors import ToolError, os_error
 
 SERVICE_USER = "mpota-service"
-MESSAGE_MAX = 1 << 13  # bytes; what devices and service tell each other has 2 KiB, and boards are tested with more
 START_S = 10
 STOP_S = 5
 _ATTEMPTS = 5  # a free port may be taken by somebody else before mosquitto binds it
@@ -32,6 +31,8 @@ class Login:
 
 class Broker:
     """Writes mosquitto's files into `folder`, starts and stops it."""
+
+    message_max = 1 << 13  # bytes; what devices and service tell each other has 2 KiB
 
     def __init__(self, folder, bind, certificates):
         self.folder = Path(folder)
@@ -134,7 +135,7 @@ log_type information
 max_queued_messages 32768
 max_queued_bytes 67108864
 set_tcp_nodelay true
-message_size_limit {MESSAGE_MAX}
+message_size_limit {self.message_max}
 retain_available false
 listener {self.port} {self.bind}
 use_username_as_clientid true

@@ -7,13 +7,13 @@
 
 namespace {
 
-// How much is done to find good copies: rounds of choosing, and decisions that may be coded to polish them.
+// How much is done to find good copies: rounds of choosing, diagonals followed for a byte of the new image, after which there is no
+// further round, and decisions that may be coded to polish them.
 struct Effort {
     int rounds;
-    uint64_t polishing;
+    uint64_t followed_a_byte, polishing;
 };
-const Effort full = {4, 80000000}, other_candidates = {2, 0};
-const uint64_t followed_a_byte = 400; // of the new image: no further round then
+const Effort full = {4, 250, 80000000}, other_candidates = {2, 100, 0}; // firmware: 17 to 70 a round
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
 const uint32_t most_state = 255 * 256; // that a header can ask for
@@ -94,14 +94,26 @@ void attempt_regions(const Job &job, const std::vector<Copy> &copies, Best &best
     }
 }
 
+// Smaller tables beside regions of the best size: they forget sooner what was wrong.
+void attempt_leaner(Job job, const std::vector<Copy> &copies, Best &best) {
+    size_t before = 0;
+    job.info = best.info;
+    while (best.patch.size() != before && job.info.lean < most_lean) {
+        before = best.patch.size();
+        job.info.lean++;
+        job.info.state_bytes = state_size(job.info);
+        attempt(job, copies, best);
+    }
+}
+
 // Words that point into a window may be worth less than to know of it.
 void attempt_fewer_windows(Job job, const std::vector<Copy> &copies, Best &best) {
-    while (!best.patch.empty() && job.info.windows--) {
+    while (job.info.windows--) {
         attempt_region(job, copies, best.info.region_shift, best);
     }
 }
 
-std::vector<Copy> choose_copies(Job job, int rounds) {
+std::vector<Copy> choose_copies(Job job, const Effort &effort) {
     job.info.region_shift = 9;
     job.info.state_bytes = state_size(job.info);
     ota_patch_info moved = job.info; // the new image may be for another address
@@ -114,7 +126,7 @@ std::vector<Copy> choose_copies(Job job, int rounds) {
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;
     Costs costs;
-    for (int i = 0; i < rounds && chooser.followed <= followed_a_byte * job.new_image.size(); i++) {
+    for (int i = 0; i < effort.rounds && chooser.followed <= effort.followed_a_byte * job.new_image.size(); i++) {
         copies = chooser.choose();
         size_t size = encode(job, {copies, {}}, &costs).size();
         if (size < smallest && (size || !job.info.new_size)) {
@@ -126,20 +138,37 @@ std::vector<Copy> choose_copies(Job job, int rounds) {
     return best;
 }
 
-// The smallest patch for job.info's architecture that keeps to the decoder's time. Empty if no model fits the state.
-Bytes smallest(Job job, Effort effort) {
-    std::vector<Copy> copies = choose_copies(job, effort.rounds);
+// The smallest patch for job.info's architecture, whatever the decoder's time. Empty if no model fits the state.
+Best smallest(Job job, Effort effort) {
+    std::vector<Copy> copies = choose_copies(job, effort);
     Best best;
     attempt_regions(job, copies, best);
-    attempt_fewer_windows(job, copies, best);
     if (best.patch.empty()) {
-        return best.patch;
+        return best;
     }
+    attempt_leaner(job, copies, best);
+    attempt_fewer_windows(job, copies, best);
     job.info = best.info;
     if (copies.size() < polished_copies) {
         attempt(job, polish(job, copies, effort.polishing), best);
     }
-    return whole(job, within_budget(job, best.copies));
+    return best;
+}
+
+// Of these the smallest that keeps to the decoder's time. That costs bytes, so those that are larger without are not tried.
+Bytes smallest_in_time(Job job, std::vector<Best> &candidates) {
+    std::stable_sort(candidates.begin(), candidates.end(), [](const Best &a, const Best &b) { return a.patch.size() < b.patch.size(); });
+    Bytes best;
+    for (const Best &candidate : candidates) {
+        if (!candidate.patch.empty() && (best.empty() || candidate.patch.size() < best.size())) {
+            job.info = candidate.info;
+            Bytes patch = whole(job, within_budget(job, candidate.copies));
+            if (best.empty() || patch.size() < best.size()) {
+                best = patch;
+            }
+        }
+    }
+    return best;
 }
 
 } // namespace
@@ -161,15 +190,13 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     if (archs.empty() || archs[0] != OTA_PATCH_RAW) {
         archs.push_back(OTA_PATCH_RAW);
     }
-    Bytes best;
+    std::vector<Best> candidates;
     for (size_t i = 0; i < archs.size(); i++) {
         job.info.arch = archs[i];
         guess_windows(job.old_image, job.info);
-        Bytes patch = smallest(job, i ? other_candidates : full);
-        if (best.empty() || (!patch.empty() && patch.size() < best.size())) {
-            best = patch;
-        }
+        candidates.push_back(smallest(job, i ? other_candidates : full));
     }
+    Bytes best = smallest_in_time(job, candidates);
     if (best.size() > room) {
         return 0;
     }
