@@ -197,6 +197,10 @@ def request(code, *path, payload=b"", token=b"tokn", mid=77):
     return bytes([0x44, code, mid >> 8, mid & 255]) + token + options + (b"\xff" + payload if payload else b"")
 
 
+WANTED = request(1, b"0" * 64 + b".bin")
+FATAL_ALERT = b"\x15\xfe\xfd" + bytes(7) + b"\x05\0\2\2\x30"  # unknown_ca
+
+
 @pytest.mark.parametrize("asked", [
     request(1), request(1, b"x"), request(1, b".well-known", b"core"), request(2, b"auth"), request(2, b"auth", payload=b"{}"),
     request(2, b"auth", payload=b"[" * 900), request(1, b"topic", b"ota", b"device", b"upgrade", b"pk", b"dn"),
@@ -286,9 +290,8 @@ def client_hello():
 
 def test_forged_records_do_not_end_a_dtls_session(serving):
     """Sent from the peer's own address, as by somebody who can spoof it: alerts, a new hello, rubbish."""
-    wanted = request(1, b"0" * 64 + b".bin")
     with DtlsClient(serving.tls_port) as client:
-        assert client.ask(wanted)[1] == codes.CONTENT
+        assert client.ask(WANTED)[1] == codes.CONTENT
         for forgery in (b"\x15\xfe\xfd" + bytes(7) + b"\x09\0\2\2\x28", client_hello(), b"\x17\xfe\xfd\0\1" + bytes(6) + b"\0\x20" + bytes(32), b"x" * 50):
             client.socket.send(forgery)
         assert client.ask(request(1, b"0" * 64 + b".bin", mid=78))[1] == codes.CONTENT
@@ -307,10 +310,6 @@ def test_no_datagram_stands_before_the_next_boards_hello(serving, size):
             client.socket.send(client_hello().ljust(size, b"\x16"))
     with DtlsClient(serving.tls_port) as board:
         assert board.ask(WANTED)[1] == codes.CONTENT
-
-
-WANTED = request(1, b"0" * 64 + b".bin")
-FATAL_ALERT = b"\x15\xfe\xfd" + bytes(7) + b"\x05\0\2\2\x30"  # unknown_ca
 
 
 @pytest.mark.parametrize("last", [None, FATAL_ALERT], ids=["power cut", "unknown_ca"])
