@@ -265,7 +265,8 @@ class Store:
         return [Update(**row) for row in self._all(f'SELECT * FROM "update" WHERE {_LATEST} ORDER BY pk, dn')]
 
     def due(self, now, limit):
-        """The updates whose time to be told has come (rules.is_due), `limit` at most, of devices that have been heard of."""
+        """The updates whose time to be told has come (rules.is_due), `limit` at most, of devices that have been heard of. Only a
+        device's newest one is open."""
         query = f"""SELECT * FROM "update" WHERE (due <= ? OR due > ?) AND state IN ({_marks(OPEN)})
             AND EXISTS (SELECT 1 FROM device d WHERE d.pk = "update".pk AND d.dn = "update".dn AND version IS NOT NULL) LIMIT ?"""
         return [Update(**row) for row in self._all(query, now, now + LONGEST_S, *OPEN, limit)]

@@ -11,7 +11,7 @@ from mpota.store import Store
 
 
 @click.command()
-@click.option("--only", type=click.Choice([state for state in rules.STATES if state != rules.REPLACED]), multiple=True, help="Devices in this state; may be given again.")
+@click.option("--only", type=click.Choice(rules.STATES), multiple=True, help="Devices in this state; may be given again.")
 @state_option
 @json_option
 def status(only, state, as_json):

@@ -138,13 +138,13 @@ std::vector<Copy> choose_copies(Job job, const Effort &effort) {
     return best;
 }
 
-// The smallest patch for job.info's architecture, whatever the decoder's time. Empty if no model fits the state.
-Best smallest(Job job, Effort effort) {
+// The smallest patch for job.info's architecture that keeps to the decoder's time. Empty if no model fits the state.
+Bytes smallest(Job job, Effort effort) {
     std::vector<Copy> copies = choose_copies(job, effort);
     Best best;
     attempt_regions(job, copies, best);
     if (best.patch.empty()) {
-        return best;
+        return best.patch;
     }
     attempt_leaner(job, copies, best);
     attempt_fewer_windows(job, copies, best);
@@ -152,23 +152,7 @@ Best smallest(Job job, Effort effort) {
     if (copies.size() < polished_copies) {
         attempt(job, polish(job, copies, effort.polishing), best);
     }
-    return best;
-}
-
-// Of these the smallest that keeps to the decoder's time. That costs bytes, so those that are larger without are not tried.
-Bytes smallest_in_time(Job job, std::vector<Best> &candidates) {
-    std::stable_sort(candidates.begin(), candidates.end(), [](const Best &a, const Best &b) { return a.patch.size() < b.patch.size(); });
-    Bytes best;
-    for (const Best &candidate : candidates) {
-        if (!candidate.patch.empty() && (best.empty() || candidate.patch.size() < best.size())) {
-            job.info = candidate.info;
-            Bytes patch = whole(job, within_budget(job, candidate.copies));
-            if (best.empty() || patch.size() < best.size()) {
-                best = patch;
-            }
-        }
-    }
-    return best;
+    return whole(job, within_budget(job, best.copies));
 }
 
 } // namespace
@@ -190,13 +174,15 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
     if (archs.empty() || archs[0] != OTA_PATCH_RAW) {
         archs.push_back(OTA_PATCH_RAW);
     }
-    std::vector<Best> candidates;
+    Bytes best;
     for (size_t i = 0; i < archs.size(); i++) {
         job.info.arch = archs[i];
         guess_windows(job.old_image, job.info);
-        candidates.push_back(smallest(job, i ? other_candidates : full));
+        Bytes patch = smallest(job, i ? other_candidates : full);
+        if (best.empty() || (!patch.empty() && patch.size() < best.size())) {
+            best = patch;
+        }
     }
-    Bytes best = smallest_in_time(job, candidates);
     if (best.size() > room) {
         return 0;
     }
