@@ -1,6 +1,7 @@
 """The file server, asked over real HTTP and HTTPS."""
 # SPDX-License-Identifier: MIT
 
+import contextlib
 import hashlib
 import http.client
 import socket
@@ -12,7 +13,7 @@ from mpota import files, pki, ports
 from mpota.errors import ToolError
 from mpota.files import FileServer
 
-from .helpers import tool
+from .helpers import tool, until
 
 DATA = bytes(range(256)) * 1000
 HASH = hashlib.sha256(DATA).hexdigest()
@@ -167,13 +168,15 @@ def served(tmp_path):
     server.stop()
 
 
-def closed(sock):
-    """Whether the server has ended the connection; waits 5 s for it."""
-    sock.settimeout(5)
+def closed(sock, seconds=5):
+    """Whether the server ends the connection within so many seconds."""
+    sock.settimeout(seconds)
     try:
         return not sock.recv(1)
     except ConnectionResetError:
         return True
+    except TimeoutError:
+        return False
 
 
 def test_peer_that_asks_for_nothing_is_let_go(served, monkeypatch):
@@ -183,14 +186,22 @@ def test_peer_that_asks_for_nothing_is_let_go(served, monkeypatch):
         assert closed(silent) and closed(slow)
 
 
-def test_peers_leave_room_for_the_store(served, monkeypatch):
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_peers_leave_room_for_the_store(secure, certificates, tmp_path, monkeypatch):
     monkeypatch.setattr(ports, "share", lambda: 3)
-    peers = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(5)]
-    assert closed(peers[3]) and closed(peers[4])
-    peers[0].sendall(b"GET / HTTP/1.0\r\n\r\n")
-    assert peers[0].recv(8) == b"HTTP/1.1"
-    for peer in peers:
-        peer.close()
+    server = FileServer(tmp_path, "127.0.0.1", 0, certificates if secure else None)
+    server.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        peers = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(5)]
+        assert closed(peers[3]) and closed(peers[4])  # of https before a word of TLS
+        if secure:
+            peers[0] = ssl.create_default_context(cafile=certificates.ca).wrap_socket(peers[0], server_hostname="127.0.0.1")
+            stack.enter_context(peers[0])
+        peers[0].sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert peers[0].recv(8) == b"HTTP/1.1"
+        peers[1].close()
+        until(lambda: not closed(stack.enter_context(socket.create_connection(("127.0.0.1", server.port))), 0.5))
 
 
 def test_taken_port_is_named():

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from mpota import image, messages, rules
+from mpota import image, messages, rules, running, storage
 from mpota.broker import Broker
 from mpota.cli import publish as cli_publish
 from mpota.errors import ToolError
@@ -491,6 +492,16 @@ def test_second_server_on_one_state_is_refused(state):
     with serving(state):
         done = mpota_process("serve", "--state", state)
         assert (done.returncode, done.stderr) == (1, f"mpota: {state}: another server runs on this state\n")
+
+
+def test_who_asks_whether_a_server_runs_is_none(state):
+    (state / "server.json").write_text("{}")
+    with open(state / "server.lock", "ab") as asking:
+        storage.lock(asking, fcntl.LOCK_SH)
+        assert not running.is_running(state)
+        threading.Timer(0.3, asking.close).start()
+        with running.only_server(state):
+            assert running.is_running(state)
 
 
 @pytest.mark.parametrize("option", ["--mqtt-port", "--mqtts-port", "--http-port", "--https-port"])

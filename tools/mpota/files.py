@@ -71,15 +71,12 @@ def _title_case(app):
 
 
 class Connection(H11Protocol):
-    """A peer that asks soon, one of no more than there are files for."""
+    """Of a peer that asks soon, or is let go."""
 
     def connection_made(self, transport):
         """asyncio's."""
         super().connection_made(transport)
-        if len(self.connections) > ports.share():
-            transport.abort()
-        else:
-            self.loop.call_later(HEAD_S, lambda: self.cycle or transport.abort())
+        self.loop.call_later(HEAD_S, lambda: self.cycle or transport.abort())
 
 
 class FileServer:

@@ -19,10 +19,29 @@ def check_host(host):
         raise ToolError(repr(host), "not a host's name or address, which is ASCII")
 
 
+class _Listener(socket.socket):
+    """Has no more connections open than share(), in a handshake or not."""
+
+    def __init__(self, fileno):
+        super().__init__(fileno=fileno)
+        self._open = []
+
+    def accept(self):
+        """Ends the connection at once if it is one too many."""
+        peer, address = super().accept()
+        if len(self._open) >= share():
+            self._open = [sock for sock in self._open if sock.fileno() >= 0]
+        if len(self._open) >= share():
+            peer.close()
+            raise ConnectionAbortedError
+        self._open.append(peer)
+        return peer, address
+
+
 def listen(host, port):
     """A socket bound to host and port; port 0 takes a free one. A peer that vanishes does not keep its connection for ever."""
     try:
-        sock = socket.create_server((host, port), backlog=128)
+        sock = _Listener(socket.create_server((host, port), backlog=128).detach())
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ToolError(f"{host}:{port}", "port is taken") from error
@@ -34,7 +53,7 @@ def listen(host, port):
 
 
 def share():
-    """How many peers of one kind may have a socket: of each file server's, and at each UDP port members and strangers. An eighth of
+    """How many peers of one kind may have a socket: of each listener's, and at each UDP port members and strangers. An eighth of
     what the process may open, so that there is always a file left for the store."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8
 

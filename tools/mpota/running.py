@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: MIT
 
 import contextlib
+import fcntl
 import json
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mpota import storage
 from mpota.errors import ToolError, os_error
+
+ASKED_S = 1  # that a start waits for who only asks whether a server runs
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def is_running(folder):
     if not _address_file(folder).exists():
         return False
     with open(_lock_file(folder), "ab") as file:
-        return not storage.lock(file)
+        return not storage.lock(file, fcntl.LOCK_SH)
 
 
 def announce(folder, address):
@@ -71,6 +75,9 @@ def only_server(folder):
     except OSError as error:
         raise os_error(_lock_file(folder), error) from error
     with file:
-        if not storage.lock(file):
-            raise ToolError(folder, "another server runs on this state")
+        deadline = time.monotonic() + ASKED_S
+        while not storage.lock(file):
+            if time.monotonic() > deadline:
+                raise ToolError(folder, "another server runs on this state")
+            time.sleep(0.02)
         yield

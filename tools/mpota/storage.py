@@ -25,10 +25,10 @@ def read(path, limit=MAX_BYTES):
     return data
 
 
-def lock(file):
+def lock(file, kind=fcntl.LOCK_EX):
     """Takes the lock of an open file, unless somebody has it; returns whether. It is free again when the file is closed."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
         return True
     except BlockingIOError:
         return False
