@@ -7,13 +7,13 @@
 
 namespace {
 
-// How much is done to find good copies: rounds of choosing, diagonals followed for a byte of the new image, after which there is no
-// further round, and decisions that may be coded to polish them.
+// How much is done to find good copies: rounds of choosing, and decisions that may be coded to polish them.
 struct Effort {
-    int rounds;
-    uint64_t followed_a_byte, polishing;
+    uint32_t rounds;
+    uint64_t polishing;
 };
-const Effort full = {4, 250, 80000000}, other_candidates = {2, 100, 0}; // firmware: 17 to 70 a round
+const Effort full = {4, 80000000}, other_candidates = {2, 0};
+const uint64_t followed_a_byte = 100; // diagonals, in a round; there is no further one after more. Firmware: 17 to 70
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
 const uint32_t most_state = 255 * 256; // that a header can ask for
@@ -113,7 +113,7 @@ void attempt_fewer_windows(Job job, const std::vector<Copy> &copies, Best &best)
     }
 }
 
-std::vector<Copy> choose_copies(Job job, const Effort &effort) {
+std::vector<Copy> choose_copies(Job job, uint32_t rounds) {
     job.info.region_shift = 9;
     job.info.state_bytes = state_size(job.info);
     ota_patch_info moved = job.info; // the new image may be for another address
@@ -126,7 +126,7 @@ std::vector<Copy> choose_copies(Job job, const Effort &effort) {
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;
     Costs costs;
-    for (int i = 0; i < effort.rounds && chooser.followed <= effort.followed_a_byte * job.new_image.size(); i++) {
+    for (uint32_t i = 0; i < rounds && chooser.followed <= i * followed_a_byte * job.new_image.size(); i++) {
         copies = chooser.choose();
         size_t size = encode(job, {copies, {}}, &costs).size();
         if (size < smallest && (size || !job.info.new_size)) {
@@ -140,7 +140,7 @@ std::vector<Copy> choose_copies(Job job, const Effort &effort) {
 
 // The smallest patch for job.info's architecture that keeps to the decoder's time. Empty if no model fits the state.
 Bytes smallest(Job job, Effort effort) {
-    std::vector<Copy> copies = choose_copies(job, effort);
+    std::vector<Copy> copies = choose_copies(job, effort.rounds);
     Best best;
     attempt_regions(job, copies, best);
     if (best.patch.empty()) {
