@@ -509,6 +509,12 @@ def test_patches_for_computers_have_no_time_budget():
     assert oracle.decode() == new and oracle.switched is None
 
 
+def test_tables_smaller_than_fit_are_tried():
+    """They forget sooner what was wrong. All of the full ones are in 7,936 bytes here."""
+    info = patch.info(patch.make(*linked_pair(2, "arm", 1000), "arm", 16384))
+    assert (info["lean"], info["state_bytes"]) == (3, 6912)
+
+
 def test_windows_that_do_not_pay_are_left_out():
     old, new = linked_pair(5, "xtensa", 300)
     info = patch.info(patch.make(old, new, "xtensa"))
