@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mpota import board
+from mpota import board, esptool_
 from mpota.errors import ToolError
 
 from .helpers import BOARD, LIMIT, ROOT
@@ -29,7 +29,8 @@ def test_smaller_slot_without_its_trailer_is_the_limit(tmp_path):
         ("[flash]", "[other]", "table flash is missing"),
         ("sector = 0x1000", "", "flash.sector is not a number of at least 1"),
         ("sector = 0x1000", "sector = true", "flash.sector is not a number of at least 1"),
-        ("sector = 0x1000", "sector = 0x400", "flash.sector is not a multiple of 2048"),
+        ("sector = 0x1000", "sector = 0x400", "flash.sector is not a multiple of 2048, 524288 at most"),
+        ("sector = 0x1000", "sector = 0x100000", "flash.sector is not a multiple of 2048, 524288 at most"),
         ("sector = 0x1000", "sector = 0x1000\nblock = 0x1800", "flash.block is not made of whole sectors"),
         ("sector = 0x1000", "sector = 0x1000\nblock = 0.5", "flash.block is not a number of at least 1"),
         ("[image]", "[boot]\nwatchdog_ms = 0\n[image]", "boot.watchdog_ms is not a number of at least 1"),
@@ -54,6 +55,13 @@ def test_smaller_slot_without_its_trailer_is_the_limit(tmp_path):
 def test_fault_is_named(tmp_path, old, new, reason):
     with pytest.raises(ToolError, match=reason):
         load(tmp_path, BOARD.replace(old, new))
+
+
+def test_flashing_a_chip_that_is_no_esp8266_is_refused(tmp_path):
+    found = load(tmp_path, BOARD.replace("[parameters]", "[second_boot]\noffset = 0x34000\nsize = 0x4000\n[parameters]"))
+    assert found.second_boot
+    with pytest.raises(ToolError, match="tiny: this board is not flashed with esptool"):
+        esptool_.plan(found, tmp_path / "image")
 
 
 def test_sector_is_made_of_what_the_service_writes():

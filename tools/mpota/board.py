@@ -12,6 +12,7 @@ from mpota.errors import ToolError
 NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 TLV_ROOM = 1024  # kept free behind a payload for TLVs
 STEP = 2048  # what a device writes at a time, and the smallest sector (ota/service.py)
+SECTOR_MAX = 0x80000  # its places are counted in 16 bits (ota/core/trailer.h)
 DEFAULTS = {"chip": {}, "image": {"header_size": 0x200}, "boot": {"watchdog_ms": 5000}}
 
 
@@ -133,8 +134,8 @@ def _board(path, name, facts):
 
 def _check(path, board):
     """Areas are whole sectors, inside the flash and apart; with a window, both slots lie alike in their banks."""
-    if board.sector % STEP:
-        raise ToolError(path, f"flash.sector is not a multiple of {STEP}")
+    if board.sector % STEP or board.sector > SECTOR_MAX:
+        raise ToolError(path, f"flash.sector is not a multiple of {STEP}, {SECTOR_MAX} at most")
     if board.block % board.sector:
         raise ToolError(path, "flash.block is not made of whole sectors")
     named = [("slots.a", board.slots[0]), ("slots.b", board.slots[1]), ("parameters", board.parameters)]

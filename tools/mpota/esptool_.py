@@ -17,8 +17,8 @@ from mpota.errors import ToolError
 def plan(board, image_path, second_boot_path=None):
     """[(offset, path or bytes)] of what to write; the image is checked first. The bytes are blank sectors: what the trailers said of
     the images before would else be believed, and slot B started where an update lies in it."""
-    if not board.second_boot:
-        raise ToolError(board.name, "this board is not flashed over a serial port")
+    if board.chip != "esp8266" or not board.second_boot:
+        raise ToolError(board.name, "this board is not flashed with esptool")
     data = storage.read(image_path, board.image_limit)
     parsed = image.parse(data, image_path)
     if parsed.flags & image.NON_BOOTABLE:
