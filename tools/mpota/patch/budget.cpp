@@ -8,8 +8,9 @@
 namespace {
 
 const uint32_t sector_size = 4096;
-const double budget = 957000; // instructions for a sector by the estimate, so that it stays below a million
-const int rounds = 6;
+const double budget = 957000, slack = 8000; // instructions for a sector by the estimate, so that it stays below a million
+const int rounds = 6; // of correction by what a sector is above the budget, and as many more for those above the slack
+const double harder = 0.85;
 
 // How the bytes of a stretch are made: as without a budget; with verbatim literals and substitutions; as verbatim literals alone.
 enum { as_is, verbatim, literals, ways };
@@ -196,13 +197,13 @@ Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
         most[k] = work_of(now, k * sector_size, end_of(k));
     }
     // What one sector codes otherwise changes what the others cost: one that is still above gets less.
-    for (int i = 0; i < rounds; i++) {
+    for (int i = 0; i < 2 * rounds; i++) {
         bool fits = true;
         for (uint32_t k = 0; k < sectors; k++) {
             double over = work_of(now, k * sector_size, end_of(k)) - budget;
-            if (over > 0) {
+            if (over > (i < rounds ? 0 : slack)) {
                 fits = false;
-                most[k] -= over;
+                most[k] = i < rounds ? most[k] - over : most[k] * harder;
                 Sector(alone, work_on(job.info.arch), inside, covered, k * sector_size, end_of(k)).choose(most[k], way);
             }
         }

@@ -93,6 +93,10 @@ class RangeEncoder {
     bool begun = false;
 };
 
+// Instructions: of first values and searches in tables that are still empty; and what the first bytes take more, whose trees learn.
+const float to_begin = 40000;
+const double to_learn = 70000, to_learn_a_byte = 56;
+
 struct Encoder {
     const Job &job;
     const std::vector<Copy> &copies;
@@ -105,7 +109,9 @@ struct Encoder {
     bool byte_asked = false;
     bool site_asked = false, end_asked = false; // in this step
     uint32_t decisions = 0;                     // in this step
-    uint32_t verbatim = 0, single = 0;          // bytes in this step; those of a copy that came one by one
+    uint32_t bytes = 0, verbatim = 0;           // in this step, by trees or verbatim; of them verbatim
+    uint32_t single = 0;                        // those of a copy that came one by one
+    double unlearned = to_learn;
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
     uint32_t target_of(const patch_site &old_site, const uint8_t *old) const;
@@ -114,7 +120,7 @@ struct Encoder {
     bool starts();
     bool switches_here();
     void spend(double bits);
-    double work(bool copying, uint32_t made) const;
+    double work(bool copying, uint32_t made);
 };
 
 // Two at once are none.
@@ -178,11 +184,11 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
 
 const Work on_lx106 = {24.6, 21.4, 78, 11, 303, 134, 157, 241}, on_cortex_m4 = {27, 18.8, 62, 277, 280, 111, 101, 221},
            on_both = {26.3, 15, 57, 216, 244, 150, 166, 0};
-const float to_begin = 110000; // for first values, and for the searches in tables that are still empty
 
-double Encoder::work(bool copying, uint32_t made) const {
+double Encoder::work(bool copying, uint32_t made) {
     const Work &w = work_on(job.info.arch);
-    double coded = w.decision * decisions + w.verbatim * verbatim;
+    double learning = std::min(unlearned, to_learn_a_byte * (bytes - verbatim)), coded = w.decision * decisions + w.verbatim * verbatim + learning;
+    unlearned -= learning;
     if (!copying) {
         return coded + (made ? w.literals : w.start);
     }
@@ -204,6 +210,7 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
         return true;
     case PATCH_ASK_BYTE:
         byte_asked = true;
+        bytes++;
         single += state->copying;
         asked_at = at + n;
         return job.new_image[at + n];
@@ -304,7 +311,7 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
     while (s->new_pos < job.new_image.size()) {
         uint32_t at = s->new_pos;
         bool copying = s->copying;
-        e.decisions = e.verbatim = e.single = 0;
+        e.decisions = e.bytes = e.verbatim = e.single = 0;
         e.site_asked = e.end_asked = false;
         s->out.at = s->item;
         if (patch_steps(s, &io, PATCH_STEP_OUT) < 0) {
