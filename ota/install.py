@@ -16,6 +16,7 @@ _INPUT = const(128)
 _WINDOW = const(112)
 _E_FIRST_REFUSAL = const(1000)  # lower ones are the driver's
 _E_FLASH = const(1060)
+_E_PATCH_STATE = const(1072)
 _E_PATCH_BASE = const(1073)
 _E_PATCH_SIZE = const(1075)
 
@@ -32,7 +33,10 @@ class Install:
         self._buf = buf
         self._progress = progress
         self._input = bytearray(_INPUT)
-        self._state = bytearray(native.patch_state(state_bytes))
+        try:
+            self._state = bytearray(native.patch_state(state_bytes))
+        except MemoryError:
+            raise OSError(_E_PATCH_STATE)  # the server answers that with the image, which needs less
         self._more = self._next  # bound once, not at every step
         self._size = 0
 

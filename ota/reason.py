@@ -38,6 +38,7 @@ _REASONS = (
     (1051, -3, "image is not of the announced version"),
     (1060, -4, "flash failed"),
     (1061, -4, "trailer full"),
+    (1062, -1, "not enough memory"),
     (1070, -1, "not a patch"),
     (1071, -1, "patch header is not one this decoder can use"),
     (1072, -1, "patch needs more decoder state"),

@@ -44,7 +44,7 @@ class Registration:
             try:
                 secret = _read_reply(self._post(), self._pk, self._dn)
                 settings.keep_secret(self._board, self._pk, self._dn, secret)
-            except OSError as e:
+            except (OSError, MemoryError) as e:
                 self._failed(e)
                 return
             print("ota: registered")

@@ -11,12 +11,11 @@ from ota.report import Report, call
 from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256
 from ota.slot import Slot
 
-_LAST_DATA_FAULT = const(1011)
-_TURNS = const(7)
 _BUF = const(2048)  # bytes: the smallest sector of all boards, and what RSA works in
 _RULES = ("rules", "verify.digestsign", "verify")
 _E_DECLINED = const(1028)
 _E_VERSION = const(1051)
+_E_MEMORY = const(1062)
 _E_ROLLBACK = const(1091)
 _E_ALONE = const(1092)
 _E_NO_WAY_BACK = const(1093)
@@ -87,7 +86,7 @@ class OtaService:
         """One bounded piece of work. Returns True while an update is under way. A trial wants it, or the board's feed(), each second."""
         self._check_inited()
         self._board.feed()
-        self._turn = self._turn + 1 & _TURNS
+        self._turn = self._turn + 1 & 7
         if not self._steps or not self._turn:  # to look for a message takes as long as to fetch a part
             self._transport.poll()
         if self._inbox is not None:
@@ -157,8 +156,8 @@ class OtaService:
             notice = self._judge()
             if notice:
                 self._begin(notice)
-        except OSError as e:
-            self._refuse(e.errno)
+        except (OSError, MemoryError) as e:
+            self._refuse(e)
 
     def _judge(self):
         """Returns the notice in the inbox, or None if there is nothing to begin."""
@@ -193,16 +192,17 @@ class OtaService:
             self._say("committed, restarting")
             self._report.committed()
             self._restart()
-        except OSError as e:
-            self._failed(e.errno)
+        except (OSError, MemoryError) as e:
+            self._failed(e)
         except BaseException:
             self._stop_update()  # or the next poll would take its end for success
             raise
 
-    def _failed(self, code):
+    def _failed(self, e):
         self._stop_update()
-        told = self._refuse(code)
-        if 1000 < code <= _LAST_DATA_FAULT or code == _E_VERSION or 1070 <= code < 1080:
+        told = self._refuse(e)
+        code = self.last_error
+        if 1000 < code < 1020 or code == _E_VERSION or 1070 <= code < 1080:
             # the bytes were as announced and will never be right: not to be fetched again
             if self._mark(self._inactive.reject, code) and told:
                 self._mark(self._inactive.report)
@@ -213,15 +213,15 @@ class OtaService:
             action(*args)
             return True
         except OSError as e:
-            self._refuse(e.errno)
+            self._refuse(e)
 
     def _stop_update(self):
         if self._steps:
             self._steps.close()
         self._steps = self._update = None
 
-    def _refuse(self, code):
-        self.last_error = code
+    def _refuse(self, e):
+        self.last_error = code = _E_MEMORY if isinstance(e, MemoryError) else e.errno
         self._say("refused: %s (%d)" % (reason.of(code)[1], code))
         return self._report.failure(code)
 

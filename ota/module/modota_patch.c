@@ -12,7 +12,7 @@ struct call {
     uint32_t decoder[];
 };
 
-// The old image behind flash.read(offset, buf), which takes whole words.
+// The old image behind flash.read_raw(offset, buf), which takes whole words.
 struct old {
     mp_obj_t read, window;
     uint8_t *bytes;

@@ -61,7 +61,7 @@ class Coap:
     def poll(self):
         try:
             self._step(0)
-        except OSError as e:
+        except (OSError, MemoryError) as e:
             self._lost(e)
 
     def inform(self, version):

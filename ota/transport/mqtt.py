@@ -134,7 +134,7 @@ class Mqtt:
         try:
             action(*args)
             return True
-        except (OSError, MQTTException, AssertionError, IndexError, TypeError) as e:
+        except (OSError, MemoryError, MQTTException, AssertionError, IndexError, TypeError) as e:
             self._lost(e)
             return False
 

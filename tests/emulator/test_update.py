@@ -22,7 +22,7 @@ FOLDER = BUILD / "emulator-updates"
 PRODUCT, SECRET = "a1mpotachip", "a-device-secret"
 WIFI = "netmgr connect mpota mpota-secret"
 FACTS = boards.load("esp8266", REPO / "boards")
-WELL, HANGS, CRASHES, STARVES, GREEDY, LOST, LENDS = range(7)  # tests/apps/moods
+WELL, HANGS, CRASHES, STARVES, GREEDY, LOST, LENDS, HOARDS = range(8)  # tests/apps/moods
 BEHIND = "127.0.0.3"
 PATIENT_S = 120
 NUMBERS = itertools.count(1)
@@ -306,10 +306,20 @@ def test_update_survives_an_application_that_takes_all_memory(firmware, new_lamp
     before = lamp.slot(0)
     lamp.push(firmware.image("1.1.0"))
     lamp.expect("moods: nothing left", PATIENT_S)
-    lamp.expect("moods: out of memory, and over it", PATIENT_S)
+    lamp.expect(r"refused: not enough memory \(1062\)", PATIENT_S)
+    lamp.expect("moods: over it", PATIENT_S)
     assert int(lamp.expect(r"fetch resumes at (\d+)", PATIENT_S)[1]) > 0
     lamp.is_updated("1.1.0")
     assert lamp.slot(0) == before
+
+
+def test_board_without_the_memory_for_a_patch_is_sent_the_image(firmware, new_lamp):
+    lamp = new_lamp("1.0.7").join("1.0.7")
+    new = firmware.image("1.1.0")
+    lamp.push(new, "--image-key", signed.IMAGE_KEY, "--base", firmware.image("1.0.7"))
+    assert int(lamp.expect(r"update to 1\.1\.0, (\d+) bytes", PATIENT_S)[1]) < new.stat().st_size // 10
+    lamp.expect(r"refused: patch needs more decoder state \(1072\)", PATIENT_S)
+    lamp.is_updated("1.1.0")
 
 
 def test_two_corrupt_slots_are_rescued_by_ymodem(firmware, new_lamp):

@@ -125,6 +125,30 @@ def test_signed_patch_is_applied_and_told_too(files, shelf, build):
     assert (files / "result").read_bytes() == NEW
 
 
+def test_patch_is_signed_for_devices(files, shelf, build):
+    old, new = (build(version, payload=files / name) for version, name in (("5.0.0", "old"), ("5.1.0", "new")))
+    made = mpota("patch", "make", old, new, "out", "--state", "8192", "--key", shelf / "image.pem")
+    found, data = image.load(files / "out")
+    assert (found.flags, str(found.version)) == (image.NON_BOOTABLE, "5.1.0")
+    assert made.stdout.startswith(f"out: {len(data)} bytes, ")
+    assert mpota("image", "verify", "out", "--key", shelf / "image.pem").returncode == 0
+    assert mpota("patch", "apply", old, "out", "result").returncode == 0
+    assert (files / "result").read_bytes() == new.read_bytes()
+
+
+def test_patch_that_no_device_would_take_is_not_signed(files, shelf, build):
+    old, new = (build(version, payload=files / name) for version, name in (("5.0.0", "old"), ("5.1.0", "new")))
+    other = build("5.0.0", "--product", "a2another", out=shelf / "another.bin", payload=files / "old")
+    sign = ("out", "--key", shelf / "image.pem")
+    assert refused("patch", "make", other, new, *sign) == f"{other}: of another product or board than {new}"
+    assert refused("patch", "make", old, new, "out", "--key", shelf / "foreign.pem").startswith(f"{new}: signed by another key, ")
+    assert refused("patch", "make", "old", new, *sign).startswith("old: ")
+    assert mpota("patch", "make", old, new, *sign).returncode == 0
+    (files / "out").rename(files / "signed")
+    assert refused("patch", "make", "signed", new, *sign) == "signed: a patch, not an image to run"
+    assert not (files / "out").exists()
+
+
 def test_every_unusable_file_is_named(files):
     for command in (("make", "none", "new", "out"), ("make", "old", "none", "out"), ("apply", "none", "patch", "out"), ("apply", "old", "none", "out"), ("info", "none")):
         assert refused("patch", *command) == "none: No such file or directory"

@@ -110,6 +110,15 @@ def test_erased_flash_in_and_behind_an_image_costs_little(arch):
     assert len(data) < len(patch.make(old, new, arch)) + 100 and patch.apply(old, data) == gap
 
 
+@pytest.mark.parametrize(("seed", "arch"), [(21, "thumb"), (35, "raw"), (133, "thumb")])
+def test_erased_flash_whose_start_a_step_has_passed_costs_little(seed, arch):
+    old, new = linked_pair(seed, "xtensa" if arch == "raw" else arch)
+    filled = padded(random.Random(seed), new)
+    made = patch.make(old, filled, arch)
+    assert patch.apply(old, made) == filled
+    assert len(made) < len(patch.make(old, new, arch)) + 150
+
+
 def test_erased_flash_alone_costs_little():
     for old in (b"", b"abc"):
         assert len(round_trip(old, b"\xff" * 5000, "raw")) < 100

@@ -39,6 +39,7 @@ CODES = {
     1051: ("E_VERSION", -3, "image is not of the announced version"),
     1060: ("E_FLASH", -4, "flash failed"),
     1061: ("E_TRAILER_FULL", -4, "trailer full"),
+    1062: ("E_MEMORY", -1, "not enough memory"),
     1070: ("E_PATCH_MAGIC", -1, "not a patch"),
     1071: ("E_PATCH_HEADER", -1, "patch header is not one this decoder can use"),
     1072: ("E_PATCH_STATE", -1, "patch needs more decoder state"),
@@ -54,7 +55,7 @@ CODES = {
 LATER = {1029, 1030}  # says nothing about the artifact: the device is not ready for it
 WENT_BACK = {1090, 1091, 1092}
 # The next attempt can end otherwise: memory, the application, the network, the flash.
-RETRY = {1021, 1028, 1040, 1041, 1042, 1043, 1044, 1060, 1061, 1092}
+RETRY = {1021, 1028, 1040, 1041, 1042, 1043, 1044, 1060, 1061, 1062, 1092}
 # "Verify failed" by the cloud's table, and the numbers AliOS sends for it.
 FINAL_STEPS = {-3, -10, -11, -12}
 

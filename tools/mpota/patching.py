@@ -53,6 +53,15 @@ def unwrap(data, path):
     return data[parsed.header_size : parsed.header_size + parsed.payload_size]
 
 
+def check_pair(old_path, new_path, key):
+    """The image in the new file, of the same product and board as the old one and signed by the key of images."""
+    (old, _), (result, _) = map(image.load_program, (old_path, new_path))
+    if old.tlvs["UUID_CID"] != result.tlvs["UUID_CID"]:
+        raise ToolError(old_path, f"of another product or board than {new_path}")
+    signing.check_key(result, key, new_path)
+    return result
+
+
 def wrap(bare, result, key):
     """The artifact: header and TLVs of the image that results, flagged as not bootable, signed by the image key."""
     return signing.wrap_patch(bare, result, key, HEADER_BYTES)

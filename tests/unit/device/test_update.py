@@ -11,7 +11,7 @@ from fakes import BUF, SLOT, Board, Source, code_of, hex_of, image, notice, trus
 from ramflash import SECTOR, Cut
 
 E_MAGIC, E_HEADER, E_SIZE, E_TLV, E_HASH, E_KEY, E_SIGNATURE, E_PRODUCT, E_COUNTER = range(1001, 1010)
-E_PATCH_MAGIC, E_PATCH_BASE = 1070, 1073
+E_PATCH_MAGIC, E_PATCH_STATE, E_PATCH_BASE = 1070, 1072, 1073
 E_RANGE, E_LENGTH, E_STALL, E_DIGEST, E_VERSION, E_FLASH = 1041, 1042, 1043, 1050, 1051, 1060
 
 
@@ -329,6 +329,19 @@ def test_patch_of_a_base_that_has_rotted_is_refused():
         bench = patched()
         bench.board.chip.put(at, bytes(1))
         assert bench.code() == E_PATCH_BASE, at
+
+
+def test_patch_whose_decoder_has_no_room_is_refused():
+    bench = patched()
+    kept, native.patch_state = native.patch_state, no_memory
+    try:
+        assert bench.code() == E_PATCH_STATE and not bench.slot.complete
+    finally:
+        native.patch_state = kept
+
+
+def no_memory(state_bytes):
+    raise MemoryError
 
 
 def test_signed_bytes_that_are_no_patch_are_refused():

@@ -3,8 +3,8 @@
 
 import click
 
+from mpota import keys, patching, storage
 from mpota import patch as patches
-from mpota import patching, storage
 from mpota.cli.common import PATH, NumberType, json_option, print_facts, print_json, print_written
 
 
@@ -19,12 +19,17 @@ def patch():
 @click.argument("out", type=PATH)
 @click.option("--arch", type=click.Choice(["auto", "xtensa", "thumb", "arm", "x86-64", "raw"]), default="auto", show_default=True)
 @click.option("--state", type=NumberType(), default=16384, show_default=True, help="Bytes of memory that the decoder has.")
+@click.option("--key", "key_path", type=PATH, help="Private key of images: OLD and NEW are images, OUT is signed for devices.")
 @json_option
-def make(old, new, out, arch, state, as_json):
+def make(old, new, out, arch, state, key_path, as_json):
     """Makes the patch OUT that turns OLD into NEW."""
     storage.check_out(out, (old, new))
+    key = keys.load_private(key_path) if key_path else None
+    result = patching.check_pair(old, new, key) if key else None
     before, after = (storage.read(path, patches.MAX_BYTES) for path in (old, new))
     made = patching.make(before, after, "--state", arch, state)
+    if key:
+        made = patching.wrap(made, result, key)
     storage.write(out, made)
     facts = patching.info(made, out)
     if as_json:

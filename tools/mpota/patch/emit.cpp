@@ -224,7 +224,8 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
         return true;
     case PATCH_ASK_OLD:
         copy_end = copies[next].to + copies[next].size;
-        return copies[next].from + (at - copies[next].to);
+        // The step before may have come beyond where it starts, and the image's end: behind that all is alike.
+        return std::min(copies[next].from + (at - copies[next].to), job.info.old_size);
     case PATCH_ASK_REACH: {
         uint32_t k = 0;
         while (k < 15 && copy_end - at >= 256u << k) {
