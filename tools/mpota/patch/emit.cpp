@@ -93,9 +93,9 @@ class RangeEncoder {
     bool begun = false;
 };
 
-// Instructions: of first values and searches in tables that are still empty; and what the first bytes take more, whose trees learn.
-const float to_begin = 40000;
-const double to_learn = 70000, to_learn_a_byte = 56;
+// Instructions: of first values and searches in tables that are still empty; and what a tree's first bytes take more, while it learns.
+const float to_begin = 30000;
+const double to_learn = 66000, to_learn_a_byte = 56;
 
 struct Encoder {
     const Job &job;
@@ -111,7 +111,7 @@ struct Encoder {
     uint32_t decisions = 0;                     // in this step
     uint32_t bytes = 0, verbatim = 0;           // in this step, by trees or verbatim; of them verbatim
     uint32_t single = 0;                        // those of a copy that came one by one
-    double unlearned = to_learn;
+    double unlearned[2] = {to_learn, to_learn}; // by the tree of new bytes, and by that of changed ones
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
     uint32_t target_of(const patch_site &old_site, const uint8_t *old) const;
@@ -187,8 +187,8 @@ const Work on_lx106 = {24.6, 21.4, 78, 11, 303, 134, 157, 241}, on_cortex_m4 = {
 
 double Encoder::work(bool copying, uint32_t made) {
     const Work &w = work_on(job.info.arch);
-    double learning = std::min(unlearned, to_learn_a_byte * (bytes - verbatim)), coded = w.decision * decisions + w.verbatim * verbatim + learning;
-    unlearned -= learning;
+    double learning = std::min(unlearned[copying], to_learn_a_byte * (bytes - verbatim)), coded = w.decision * decisions + w.verbatim * verbatim + learning;
+    unlearned[copying] -= learning;
     if (!copying) {
         return coded + (made ? w.literals : w.start);
     }
