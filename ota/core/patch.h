@@ -15,7 +15,7 @@
 //
 // Nothing is put out before OTA_PATCH_BASE has been returned, so a wrong base is found before the first write. The
 // result's SHA-256 is the caller's to check, from flash. The decoder never puts out more than info->new_size bytes
-// and never reads outside [0, info->old_size).
+// and never reads outside [0, info->old_size). What is out when a fault is found depends on how the input was cut.
 #ifndef OTA_PATCH_H
 #define OTA_PATCH_H
 
