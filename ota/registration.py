@@ -18,6 +18,7 @@ _REPLY_MAX = const(512)
 _SECRET_MAX = const(64)
 _OK = const(200)
 _E_REGISTER = const(1046)
+_E_MEMORY = const(1062)
 _HOST = "iot-auth.cn-shanghai.aliyuncs.com"
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -90,8 +91,9 @@ class Registration:
     def _failed(self, e):
         from ota import reason
 
-        words = "registration refused" if e.errno == _E_REGISTER else "no registration, %s" % reason.of(e.errno)[1]
-        print("ota: %s (%d)" % (words, e.errno))
+        code = _E_MEMORY if isinstance(e, MemoryError) else e.errno
+        words = "registration refused" if code == _E_REGISTER else "no registration, %s" % reason.of(code)[1]
+        print("ota: %s (%d)" % (words, code))
         self._backoff_ms = min(self._backoff_ms * 2 or _BACKOFF_MS, _BACKOFF_MAX_MS)
         wait = self._backoff_ms // 2 + random.getrandbits(10) * self._backoff_ms // 2048
         self._next_ms = time.ticks_add(time.ticks_ms(), wait)

@@ -6,7 +6,7 @@ import sys
 from ota import registration
 from ota.transport import net
 
-from fakes import clock, code_of
+from fakes import Board, clock, code_of
 from wires import no_feed
 
 REPLY = b'{"code":200}'
@@ -74,3 +74,21 @@ def test_redirect_is_not_followed():
 def test_length_that_is_none_or_too_long_is_refused():
     for length in (b"x", b"-1", b"0", b"513", b""):
         assert asked(200, b"content-length: " + length)[0] == E_REGISTER, length
+
+
+def test_lack_of_memory_is_tried_again_later():
+    tries = []
+
+    def short():
+        tries.append(clock.now)
+        raise MemoryError("memory allocation failed, allocating 512 bytes")
+
+    registration.time = clock
+    one = registration.Registration(("pk", "dn", "ps"), ("host", 8443), Board(), None)
+    one._post = short
+    one.poll()
+    one.poll()
+    assert len(tries) == 1
+    clock.now += 20000
+    one.poll()
+    assert len(tries) == 2
