@@ -45,7 +45,7 @@ class Install:
         try:
             whole = yield from self._make(self._inactive.installed)
         except OSError as e:
-            raise OSError(e.errno if e.errno >= _E_FIRST_REFUSAL else _E_FLASH)
+            raise OSError(e.errno if (e.errno or _E_FIRST_REFUSAL) >= _E_FIRST_REFUSAL else _E_FLASH)
         return self._size if whole else 0
 
     def _make(self, kept):

@@ -9,7 +9,7 @@ import time
 
 from micropython import const
 
-from ota import settings
+from ota import TROUBLE, settings
 
 _BACKOFF_MS = const(2000)
 _BACKOFF_MAX_MS = const(64000)
@@ -45,7 +45,7 @@ class Registration:
             try:
                 secret = _read_reply(self._post(), self._pk, self._dn)
                 settings.keep_secret(self._board, self._pk, self._dn, secret)
-            except (OSError, MemoryError) as e:
+            except TROUBLE as e:
                 self._failed(e)
                 return
             print("ota: registered")
@@ -91,7 +91,7 @@ class Registration:
     def _failed(self, e):
         from ota import reason
 
-        code = _E_MEMORY if isinstance(e, MemoryError) else e.errno
+        code = _E_MEMORY if isinstance(e, MemoryError) else e.errno or _E_MEMORY
         words = "registration refused" if code == _E_REGISTER else "no registration, %s" % reason.of(code)[1]
         print("ota: %s (%d)" % (words, code))
         self._backoff_ms = min(self._backoff_ms * 2 or _BACKOFF_MS, _BACKOFF_MAX_MS)

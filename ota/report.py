@@ -39,4 +39,7 @@ class Report:
         return self._transport.report(step, "%d %s" % (code, words), 1)
 
     def committed(self):
-        self._transport.report(100, "", 1)
+        try:
+            self._transport.report(100, "", 1)
+        except MemoryError:
+            pass  # the new image's version tells as much

@@ -5,7 +5,7 @@ import time
 
 from micropython import const
 
-from ota import channel, forget, reason
+from ota import TROUBLE, channel, forget, reason
 from ota.channel import COAP, MQTT
 from ota.report import Report, call
 from ota.rules import DOWNLOAD_COAP, DOWNLOAD_HTTP, DOWNLOAD_HTTPS, SIGN_MD5, SIGN_RSA, SIGN_SHA256
@@ -122,9 +122,8 @@ class OtaService:
 
     def status(self):
         """A line for people."""
-        state = "trial" if self.in_trial else "confirmed"
         work = "updating, %d %%" % self._report.percent if self.updating else "idle"
-        return "%s %s, %s, %sconnected" % (self.ota_ver, state, work, "" if self._transport.connected else "not ")
+        return "%s %s, %s, %sconnected" % (self.ota_ver, ("confirmed", "trial")[self.in_trial], work, "" if self._transport.connected else "not ")
 
     def _check_inited(self):
         if not self.inited:
@@ -156,15 +155,15 @@ class OtaService:
             notice = self._judge()
             if notice:
                 self._begin(notice)
-        except (OSError, MemoryError) as e:
+        except TROUBLE as e:
             self._refuse(e)
 
     def _judge(self):
         """Returns the notice in the inbox, or None if there is nothing to begin."""
-        from ota import rules
-
         payload, self._inbox = self._inbox, None
         try:
+            from ota import rules
+
             judge = rules.of(self, self._board, self._config).judge
             return judge(payload, self._update and self._update.notice, self.ota_ver, self._active, self._inactive, self._buf)
         finally:
@@ -192,16 +191,14 @@ class OtaService:
             self._say("committed, restarting")
             self._report.committed()
             self._restart()
-        except (OSError, MemoryError) as e:
-            self._failed(e)
-        except BaseException:
+        except BaseException as e:
             self._stop_update()  # or the next poll would take its end for success
-            raise
+            if not isinstance(e, TROUBLE):
+                raise
+            self._failed(e)
 
     def _failed(self, e):
-        self._stop_update()
-        told = self._refuse(e)
-        code = self.last_error
+        told, code = self._refuse(e), self.last_error
         if 1000 < code < 1020 or code == _E_VERSION or 1070 <= code < 1080:
             # the bytes were as announced and will never be right: not to be fetched again
             if self._mark(self._inactive.reject, code) and told:
@@ -212,18 +209,21 @@ class OtaService:
         try:
             action(*args)
             return True
-        except OSError as e:
+        except TROUBLE as e:
             self._refuse(e)
 
     def _stop_update(self):
-        if self._steps:
-            self._steps.close()
-        self._steps = self._update = None
+        steps, self._steps, self._update = self._steps, None, None
+        if steps:
+            steps.close()
 
     def _refuse(self, e):
-        self.last_error = code = _E_MEMORY if isinstance(e, MemoryError) else e.errno
-        self._say("refused: %s (%d)" % (reason.of(code)[1], code))
-        return self._report.failure(code)
+        self.last_error = code = _E_MEMORY if isinstance(e, MemoryError) else e.errno or _E_MEMORY
+        try:
+            self._say("refused: %s (%d)" % (reason.of(code)[1], code))
+            return self._report.failure(code)
+        except MemoryError as e:
+            self._transport.lost(e)  # the next connection brings the update again
 
     def _progress(self, done, total):
         self._report.progress(done, total)

@@ -99,7 +99,7 @@ class Update:
                 yield from self._stream(before)
                 return
             except OSError as e:
-                if e.errno >= _E_FIRST_REFUSAL:
+                if (e.errno or _E_FIRST_REFUSAL) >= _E_FIRST_REFUSAL:  # None: there was no memory for it
                     raise
                 failures = 1 if self._inactive.progress > before else failures + 1
                 if failures > _RETRIES:

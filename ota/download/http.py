@@ -87,10 +87,11 @@ class Source:
 
     def close(self):
         if self._response:
-            from ota.transport import net
-
             response, self._response = self._response, None
-            net.close(response)
+            try:
+                response.close()
+            except OSError:
+                pass  # it may be lost already
 
 
 def _resolve(url, to):

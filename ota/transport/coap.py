@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from ota import message
+from ota import TROUBLE, forget, message
 from ota.transport import coap_link
 from ota.transport.coap_session import ACCEPT, CONTENT, CONTENT_FORMAT, GET, JSON, OCTETS, POST, Session
 
@@ -61,8 +61,8 @@ class Coap:
     def poll(self):
         try:
             self._step(0)
-        except (OSError, MemoryError) as e:
-            self._lost(e)
+        except TROUBLE as e:
+            self.lost(e)
 
     def inform(self, version):
         """Whether the server has this version; if not, it is on its way."""
@@ -94,7 +94,7 @@ class Coap:
         try:
             while self.connected and (self._reports or self._doing == _REPORT) and time.ticks_diff(end, time.ticks_ms()) > 0:
                 self._step(20)
-        except OSError:
+        except TROUBLE:
             pass
         self._link.close()
         self._session.token = None
@@ -226,7 +226,8 @@ class Coap:
         elif payload:
             self._on_message(payload)
 
-    def _lost(self, e):
+    def lost(self, e):
+        forget()
         self._link.close()
         self._doing = 0
         self._session.token = self._informed = None

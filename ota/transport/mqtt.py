@@ -7,7 +7,7 @@ import time
 from micropython import const
 from umqtt.simple import MQTTClient, MQTTException
 
-from ota import message
+from ota import forget, message
 from ota.transport import linkkit
 
 _KEEPALIVE_S = const(60)
@@ -59,14 +59,17 @@ class Mqtt:
 
     def poll(self):
         now = time.ticks_ms()
-        if not self._client:
-            if time.ticks_diff(self._next_ms, now) <= 0:
-                if self._try(self._connect):
-                    self._on_connect()
-        elif self._try(self._client.check_msg) and time.ticks_diff(now, self._alive_ms) > _PING_MS:
-            self._alive_ms = now
-            self._backoff_ms = 0  # it lasted
-            self._try(self._ping)
+        try:
+            if not self._client:
+                if time.ticks_diff(self._next_ms, now) <= 0:
+                    if self._try(self._connect):
+                        self._on_connect()
+            elif self._try(self._client.check_msg) and time.ticks_diff(now, self._alive_ms) > _PING_MS:
+                self._alive_ms = now
+                self._backoff_ms = 0  # it lasted
+                self._try(self._ping)
+        except MemoryError as e:
+            self.lost(e)  # what was not said is said after the next connection
 
     def inform(self, version):
         return self._publish("inform", message.inform(version), 1)
@@ -77,11 +80,19 @@ class Mqtt:
 
     def report(self, step, desc="", qos=0):
         """Progress. qos 1 waits until the broker has it; returns whether it was sent."""
-        return self._publish("progress", message.progress(step, desc), qos)
+        try:
+            return self._publish("progress", message.progress(step, desc), qos)
+        except MemoryError as e:
+            self.lost(e)
+            return False
 
     def close(self):
         if self._client:
-            self._try(self._client.disconnect)
+            client = self._client
+            try:
+                self._try(client.disconnect)
+            except MemoryError:
+                client.sock.close()
             self._client = None
 
     def _topic(self, name):
@@ -135,10 +146,11 @@ class Mqtt:
             action(*args)
             return True
         except (OSError, MemoryError, MQTTException, AssertionError, IndexError, TypeError) as e:
-            self._lost(e)
+            self.lost(e)
             return False
 
-    def _lost(self, e):
+    def lost(self, e):
+        forget()  # modules that there was no memory for
         if self._client:
             try:
                 self._client.sock.close()

@@ -174,11 +174,16 @@ class _SocketModule:
     def socket(self, *args):
         if self.made:
             raise ValueError  # at a status of 300 the library begins anew, without end
-        made = Socket(self._socket.socket(*args), self._timeout_ms, self._feed)
-        if self.made is not None:
-            made.headers = True
-            self.made.append(made)
-        return made
+        raw = self._socket.socket(*args)
+        try:
+            made = Socket(raw, self._timeout_ms, self._feed)
+            if self.made is not None:
+                made.headers = True
+                self.made.append(made)
+            return made
+        except MemoryError:
+            raw.close()
+            raise
 
 
 def request(function, *args, **options):

@@ -412,6 +412,16 @@ def test_device_gets_the_patch_for_what_it_informed_and_else_the_image(service):
     assert told(service, "inform", version="1.0.0") == [True]
 
 
+def test_refusal_of_a_patch_told_twice_is_not_the_images(service, store):
+    """The device did not hear that the first was taken."""
+    assert told(service, "inform", version="1.0.0") == [True]
+    assert told(service, "progress", step=-1, desc="1073") == [False]
+    assert told(service, "progress", step=-1, desc="1073") == []
+    assert store.latest(PK, DN).state == rules.NOTIFIED
+    told(service, "progress", step=-3, desc="1005")
+    assert store.latest(PK, DN).state == rules.FAILED
+
+
 def test_download_without_a_url_is_of_what_the_device_was_told(service, store):
     (artifact,) = store.images("1.1.0")
     image, diff = artifact.file, store.patch(artifact.id, "1.0.0").file

@@ -54,6 +54,7 @@ CODES = {
 
 LATER = {1029, 1030}  # says nothing about the artifact: the device is not ready for it
 WENT_BACK = {1090, 1091, 1092}
+OF_PATCH = range(1070, 1076)
 # The next attempt can end otherwise: memory, the application, the network, the flash.
 RETRY = {1021, 1028, 1040, 1041, 1042, 1043, 1044, 1060, 1061, 1062, 1092}
 # "Verify failed" by the cloud's table, and the numbers AliOS sends for it.

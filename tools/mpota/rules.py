@@ -89,6 +89,8 @@ def _failure(update, step, desc, now):
             return _failed(update, step, desc)
     if update.state not in OPEN:
         return update
+    if code in codes.OF_PATCH and not update.patches:
+        return update  # of the patch before, told again: the answer to it was lost
     if code in codes.LATER:
         return _not_ready(update, desc, now)
     if update.state == WAITING:

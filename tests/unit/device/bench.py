@@ -43,6 +43,13 @@ class Bench:
             self.service._update._source = self.source
         return code
 
+    def begin(self):
+        """The same, and nothing is fetched yet."""
+        advance, self.service._advance = self.service._advance, lambda: None
+        code = self.update()
+        self.service._advance = advance
+        return code
+
     def finish(self):
         """Polls until the update ends; True if the board restarted."""
         for _ in range(5000):
@@ -64,9 +71,7 @@ class Bench:
 def begun(**options):
     """A bench with an update accepted but nothing fetched: its first step needs a source."""
     bench = Bench(**options)
-    advance, bench.service._advance = bench.service._advance, lambda: None
-    assert bench.update() == 0 and bench.service.updating
-    bench.service._advance = advance
+    assert bench.begin() == 0 and bench.service.updating
     return bench
 
 

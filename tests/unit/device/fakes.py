@@ -177,6 +177,7 @@ class Transport:
     def __init__(self):
         self.reports = []
         self.informed = []
+        self.losses = 0
         self.online = True
 
     def poll(self):
@@ -192,6 +193,9 @@ class Transport:
     def report(self, step, desc="", qos=0):
         self.reports.append((step, desc))
         return self.online
+
+    def lost(self, why):
+        self.losses += 1
 
     def close(self):
         self.connected = False

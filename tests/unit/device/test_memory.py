@@ -8,7 +8,8 @@ from ota.slot import IMAGE, PATCH
 from ota.transport import net
 from ota.update import Update
 
-from fakes import BUF, SLOT, Board, Source, image, notice, trust
+from bench import begun
+from fakes import BUF, SLOT, Board, Reset, Source, image, notice, trust
 from ramflash import SECTOR
 from wires import Wire, no_feed
 
@@ -164,3 +165,38 @@ def test_body_is_read_from_a_real_socket_without_allocating():
     assert buf == b"\7" * 512
     sock.close()
     other.close()
+
+
+def locked_poll(bench):
+    """One poll without any memory; whether the board restarted."""
+    restarted = False
+    micropython.heap_lock()
+    try:
+        bench.service.poll()
+    except Reset:
+        restarted = True
+    finally:
+        micropython.heap_unlock()
+    return restarted
+
+
+def test_what_a_poll_without_memory_could_not_do_is_made_up_for():
+    polls, bench = 0, begun()
+    while bench.service.updating:
+        for _ in range(polls):
+            bench.service.poll()
+        if not locked_poll(bench):
+            told = bench.transport.losses or bench.service.last_error
+            assert bench.service.updating or told, polls
+            if not bench.service.updating:
+                assert bench.begin() == 0, polls
+            assert bench.finish(), polls
+        assert bench.slot.complete and not bench.slot.rejected, polls
+        polls, bench = polls + 1, begun()
+        try:
+            for _ in range(polls):
+                bench.service.poll()
+        except Reset:
+            break
+        bench = begun()
+    assert polls > 20

@@ -218,6 +218,20 @@ def test_message_that_there_is_no_memory_for_ends_the_connection():
     assert not bench.mqtt.connected and bench.wire.closed
 
 
+def test_what_there_is_no_memory_to_say_is_said_after_the_next_connection():
+    def short(*args):
+        raise MemoryError
+
+    bench = Bench()
+    bench.mqtt._on_connect = short
+    bench.mqtt.poll()
+    assert not bench.mqtt.connected and bench.wire.closed
+    bench = Bench().online()
+    bench.mqtt._publish = short
+    assert bench.mqtt.report(1) is False
+    assert not bench.mqtt.connected and bench.wire.closed
+
+
 def test_close_says_goodbye():
     bench = Bench().online()
     bench.mqtt.close()

@@ -241,6 +241,23 @@ def test_name_that_is_not_found_has_an_errno():
     assert module().getaddrinfo("known", 80, 0, 1) == [("known", 80, 0, 1)]
 
 
+def test_socket_that_there_is_no_memory_to_wrap_is_closed():
+    made, wire, kept = module(), Wire(), net.Socket
+    made._socket.socket = lambda *args: wire
+
+    def short(*args):
+        raise MemoryError
+
+    net.Socket = short
+    try:
+        made.socket()
+        assert False
+    except MemoryError:
+        assert wire.closed
+    finally:
+        net.Socket = kept
+
+
 def test_of_a_name_with_addresses_of_both_kinds_those_that_umqtt_can_use_count():
     assert module().getaddrinfo("both", 80) == [(2, "127.0.0.1")]
 
