@@ -139,17 +139,16 @@ class Slot:
 
     def confirm(self):
         self._append(_CONFIRMED, 0, 0, _NO_TAIL, 2)
-        self.load()
+        self._confirmed = 2
 
     def reject(self, reason):
         self._append(_REJECTED, 0, reason, _NO_TAIL, 2)
-        self.load()
+        self._rejected, self.reason = 2, reason
 
     def report(self):
         """Marks that the server knows of the rejection. If it cannot be marked, it is known until the next reset."""
         self._reported = 1
         self._append(_REPORTED, 0, 0, _NO_TAIL, 1)
-        self.load()
 
     def mend(self):
         """Writes the second copy of a mark of which only one is left (SPEC.md section 2). One copy counts too.

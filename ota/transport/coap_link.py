@@ -12,7 +12,7 @@ import time
 
 from micropython import const
 
-from ota import native
+from ota import TROUBLE, native
 
 NOTHING = const(0)
 RESPONSE = const(1)
@@ -106,7 +106,7 @@ class Link:
                 self._stream.close()
                 if self._dtls:
                     self._sock.close()
-            except OSError:
+            except TROUBLE:
                 pass
         self._sock = self._stream = self._request = None
         self._state = _IDLE

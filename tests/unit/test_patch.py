@@ -119,6 +119,26 @@ def test_erased_flash_whose_start_a_step_has_passed_costs_little(seed, arch):
     assert len(made) < len(patch.make(old, new, arch)) + 150
 
 
+@pytest.mark.parametrize("arch", ["xtensa", "thumb", "arm", "raw"])
+def test_padding_of_any_byte_costs_little(arch):
+    """Though the decoder takes as long for it as for new bytes, nearly."""
+    old, new = linked_pair(5, "xtensa" if arch == "raw" else arch, 300)
+    size = len(patch.make(old, new, arch))
+    for byte in (b"\0", b"\xa5"):
+        assert len(patch.make(old, new + byte * 40000, arch)) < size + 60
+
+
+def test_sector_of_many_changes_in_a_long_copy_keeps_to_its_time_for_little():
+    rng = random.Random(4)
+    old = rng.randbytes(24000)
+    new = bytearray(old)
+    at = 8192
+    while at < 12288:
+        new[at] ^= rng.randrange(1, 256)
+        at += rng.randrange(1, 8)
+    assert len(patch.make(old, bytes(new), "raw")) < 1800
+
+
 def test_erased_flash_alone_costs_little():
     for old in (b"", b"abc"):
         assert len(round_trip(old, b"\xff" * 5000, "raw")) < 100

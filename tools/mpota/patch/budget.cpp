@@ -11,6 +11,7 @@ const uint32_t sector_size = 4096;
 const double budget = 957000, slack = 8000; // instructions for a sector by the estimate, so that it stays below a million
 const int rounds = 6; // of correction by what a sector is above the budget, and as many more for those above the slack
 const double harder = 0.85;
+const uint32_t worth_splitting = 128; // bytes of a copy that are left: it starts anew, since a switch waits for its end
 
 // How the bytes of a stretch are made: as without a budget; with verbatim literals and substitutions; as verbatim literals alone.
 enum { as_is, verbatim, literals, ways };
@@ -153,8 +154,12 @@ Plan follow(uint32_t old_size, const std::vector<Copy> &copies, const std::vecto
         }
     }
     for (const Copy &c : copies) {
-        for (uint32_t at = c.to, end; at < c.to + c.size; at = end) {
-            for (end = at + 1; end < c.to + c.size && (way[end] == literals) == (way[at] == literals);) {
+        uint32_t last = c.to + c.size;
+        auto goes_on = [&](uint32_t at) {
+            return way[at] == way[at - 1] || (way[at] != literals && way[at - 1] != literals && last - at < worth_splitting);
+        };
+        for (uint32_t at = c.to, end; at < last; at = end) {
+            for (end = at + 1; end < last && goes_on(end);) {
                 end++;
             }
             if (way[at] != literals && c.from + (at - c.to) <= old_size) {

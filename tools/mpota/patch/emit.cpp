@@ -96,6 +96,7 @@ class RangeEncoder {
 // Instructions: of first values and searches in tables that are still empty; and what a tree's first bytes take more, while it learns.
 const float to_begin = 30000;
 const double to_learn = 66000, to_learn_a_byte = 56;
+const double foretold_less = 16; // that a new byte of less than a bit takes; and it teaches nothing
 
 struct Encoder {
     const Job &job;
@@ -120,7 +121,7 @@ struct Encoder {
     bool starts();
     bool switches_here();
     void spend(double bits);
-    double work(bool copying, uint32_t made);
+    double work(bool copying, uint32_t at);
 };
 
 // Two at once are none.
@@ -185,9 +186,14 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
 const Work on_lx106 = {24.6, 21.4, 78, 11, 303, 134, 157, 241}, on_cortex_m4 = {27, 18.8, 62, 277, 280, 111, 101, 221},
            on_both = {26.3, 15, 57, 216, 244, 150, 166, 0};
 
-double Encoder::work(bool copying, uint32_t made) {
+double Encoder::work(bool copying, uint32_t at) {
+    uint32_t made = state->new_pos - at, foretold = 0;
+    for (uint32_t i = at; !copying && made > 1 && i < at + made; i++) {
+        foretold += costs->bytes[i] < 1;
+    }
     const Work &w = work_on(job.info.arch);
-    double learning = std::min(unlearned[copying], to_learn_a_byte * (bytes - verbatim)), coded = w.decision * decisions + w.verbatim * verbatim + learning;
+    double learning = std::min(unlearned[copying], to_learn_a_byte * (bytes - verbatim - foretold));
+    double coded = w.decision * decisions + w.verbatim * verbatim + learning - foretold_less * foretold;
     unlearned[copying] -= learning;
     if (!copying) {
         return coded + (made ? w.literals : w.start);
@@ -319,7 +325,7 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
             return {};
         }
         if (costs) {
-            costs->work[at] += (float)e.work(copying, s->new_pos - at);
+            costs->work[at] += (float)e.work(copying, at);
         }
     }
     return e.coder.finish(s->interval.range);

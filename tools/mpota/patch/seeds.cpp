@@ -12,7 +12,7 @@ namespace {
 const uint32_t longest = 4096;   // matches are not measured further
 const uint32_t long_enough = 200; // inside a match that goes on for so long no other is looked for
 const int neighbours = 10, few_neighbours = 1; // matches tried on either side of the best
-const uint32_t margin = 32;
+const uint32_t margin = 32, padding = 64;
 const uint32_t patience_limit = 64;
 // Where much is alike by chance, each diagonal would be followed to the end. Firmware takes up to 200 looks a byte of the new image; after
 // more than that, few diagonals are followed, and not far.
@@ -139,8 +139,14 @@ class Finder {
         return a;
     }
 
+    // Padding: every diagonal through it agrees.
+    bool alike(uint32_t at) const {
+        auto first = new_image.begin() + at;
+        return at + padding <= new_image.size() && std::all_of(first, first + padding, [first](uint8_t b) { return b == *first; });
+    }
+
     void find(uint32_t at) {
-        int middle = lower(at), most = patient() ? neighbours : few_neighbours;
+        int middle = lower(at), most = patient() && !alike(at) ? neighbours : few_neighbours;
         for (int i = middle; i < order.size() && i < middle + most && add(at, (uint32_t)order[i]); i++) {
         }
         for (int i = middle - 1; i >= 0 && i >= middle - most && add(at, (uint32_t)order[i]); i--) {
