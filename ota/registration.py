@@ -60,6 +60,9 @@ class Registration:
     def report(self, step, desc="", qos=0):
         return False
 
+    def lost(self, why):
+        pass
+
     def close(self):
         pass
 

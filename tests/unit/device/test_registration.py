@@ -92,3 +92,10 @@ def test_lack_of_memory_is_tried_again_later():
     clock.now += 20000
     one.poll()
     assert len(tries) == 2
+
+
+def test_registration_stands_in_for_a_transport():
+    from ota.transport.mqtt import Mqtt
+
+    for name in dir(Mqtt):
+        assert name.startswith("_") or hasattr(registration.Registration, name), name
