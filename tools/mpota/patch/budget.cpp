@@ -10,7 +10,7 @@ namespace {
 const uint32_t sector_size = 4096;
 const double budget = 957000, slack = 8000; // instructions for a sector by the estimate, so that it stays below a million
 const int rounds = 6; // of correction by what a sector is above the budget, and as many more for those above the slack
-const double harder = 0.85;
+const double harder = 0.85; // of what those may take, each time
 const uint32_t worth_splitting = 128; // bytes of a copy that are left: it starts anew, since a switch waits for its end
 
 // How the bytes of a stretch are made: as without a budget; with verbatim literals and substitutions; as verbatim literals alone.
@@ -154,12 +154,12 @@ Plan follow(uint32_t old_size, const std::vector<Copy> &copies, const std::vecto
         }
     }
     for (const Copy &c : copies) {
-        uint32_t last = c.to + c.size;
+        uint32_t copy_end = c.to + c.size;
         auto goes_on = [&](uint32_t at) {
-            return way[at] == way[at - 1] || (way[at] != literals && way[at - 1] != literals && last - at < worth_splitting);
+            return way[at] == way[at - 1] || (way[at] != literals && way[at - 1] != literals && copy_end - at < worth_splitting);
         };
-        for (uint32_t at = c.to, end; at < last; at = end) {
-            for (end = at + 1; end < last && goes_on(end);) {
+        for (uint32_t at = c.to, end; at < copy_end; at = end) {
+            for (end = at + 1; end < copy_end && goes_on(end);) {
                 end++;
             }
             if (way[at] != literals && c.from + (at - c.to) <= old_size) {
