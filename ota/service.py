@@ -24,15 +24,13 @@ _E_NO_WAY_BACK = const(1093)
 class OtaService:
     """Fields named as in AliOS. Set them before ota_service_init.
 
-    pk, ps, dn, ds: product key, product secret, device name, device secret.
-    trans_protcol: MQTT or COAP. dl_protcol: https and coaps are always allowed; DOWNLOAD_HTTP allows http too, DOWNLOAD_COAP
-    coap. sign_type: SIGN_RSA requires digestsign (the default); SIGN_SHA256 and SIGN_MD5 check one that is there, if there is a key, and only
-    SIGN_MD5 accepts MD5 digests. ota_ver: the running version, from the image. sys_ver: MicroPython's. server: (host, port).
-    tls: to the broker, or DTLS to the CoAP server. poll_s: how often a CoAP server is asked. auth_server: (host, port) that
-    gives a device secret for the product's, if ds is empty. accept_cb(notice) -> bool: the application's word on an update.
-    progress_cb(done, total): bytes fetched; of a patch that is the first half, the image's bytes the second; its OSError is told only.
-    auto_confirm: confirm a trial as soon as the server has the inform. trial_timeout_s: an unconfirmed one ends in a reset, or, if
-    no server was reached, as a failed one; not where there is nothing to go back to."""
+    pk, ps, dn, ds: product key and secret, device name and secret. trans_protcol: MQTT or COAP. dl_protcol: https and coaps are always allowed;
+    DOWNLOAD_HTTP allows http too, DOWNLOAD_COAP coap. sign_type: SIGN_RSA requires digestsign (the default); SIGN_SHA256 checks one that is there, if
+    there is a key; SIGN_MD5 accepts MD5 digests, too. ota_ver: the running version, from the image. sys_ver: MicroPython's. server: (host, port).
+    tls: to the broker, or DTLS to the CoAP server. poll_s: how often a CoAP server is asked. auth_server: (host, port) that gives a device secret for
+    the product's, if ds is empty. accept_cb(notice) -> bool: the application's word. progress_cb(done, total): bytes fetched; of a patch that is the
+    first half, the image's bytes the second; its OSError is told only. auto_confirm: confirm a trial as soon as the server has the inform.
+    trial_timeout_s: an unconfirmed one ends in a reset, or, if no server was reached, as a failed one; not where there is nothing to go back to."""
 
     def __init__(self, board=None, config=None):
         self.pk = self.ps = self.dn = self.ds = self.ota_ver = self.sys_ver = ""
@@ -42,8 +40,7 @@ class OtaService:
         self.dev_type = self.last_error = self._turn = 0
         self.server = self.auth_server = self.accept_cb = self.progress_cb = None
         self.poll_s, self.trial_timeout_s = 300, 600
-        self.tls = self.auto_confirm = True
-        self.inited = False
+        self.tls, self.auto_confirm, self.inited = True, True, False
         self._board, self._config = board, config
         self._transport = self._report = self._update = self._steps = self._inbox = None
 
@@ -96,7 +93,7 @@ class OtaService:
         elif self.in_trial and self._inactive.confirmed and time.ticks_diff(time.ticks_ms(), self._start_ms) > self.trial_timeout_s * 1000:
             self._say("trial not confirmed in time")
             if self._alone and self._active.tried:  # not the image's fault, perhaps: it may be fetched again
-                self._mark(self._active.reject, _E_ALONE)
+                self._mark(self._active, _E_ALONE)
             self._board.reset()
         return self.updating
 
@@ -146,9 +143,12 @@ class OtaService:
         if self._inactive.unreported:
             if not self._report.failure(self._inactive.reason):
                 return
-            self._mark(self._inactive.report)
+            self._mark(self._inactive)
         if self._transport.inform(self.ota_ver) and self.in_trial and self.auto_confirm:
-            self._mark(self.confirm)
+            try:
+                self.confirm()
+            except OSError as e:  # without memory for it the connection is lost, and the next one confirms
+                self._refuse(e)
 
     def _notified(self):
         try:
@@ -201,13 +201,13 @@ class OtaService:
         told, code = self._refuse(e), self.last_error
         if 1000 < code < 1020 or code == _E_VERSION or 1070 <= code < 1080:
             # the bytes were as announced and will never be right: not to be fetched again
-            if self._mark(self._inactive.reject, code) and told:
-                self._mark(self._inactive.report)
+            if self._mark(self._inactive, code) and told:
+                self._mark(self._inactive)
 
-    def _mark(self, action, *args):
-        """Returns whether the flash took it; the server is told if not."""
+    def _mark(self, slot, code=0):
+        """Rejected with a code, reported without. Returns whether the flash took it; the server is told if not."""
         try:
-            action(*args)
+            slot.reject(code) if code else slot.report()
             return True
         except TROUBLE as e:
             self._refuse(e)

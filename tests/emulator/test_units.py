@@ -21,14 +21,14 @@ HELPERS = ("bench", "fakes", "wires")
 # The one runs the others, one reads SPEC.md, one has a flash of its own in memory.
 NOT_HERE = {"test_on_micropython", "test_reason", "test_parameters"}
 FILES = sorted({path.stem for path in DEVICE.glob("test_*.py")} - NOT_HERE)
-# Tests that need what the chip has not: MD5 in hashlib, sockets to itself, all of a slot in memory.
+# Tests that need what the chip has not: MD5 in hashlib, sockets to itself, all of a slot in memory, a flash (for tests) that needs no memory.
 CANNOT = {
     "test_md5_is_never_accepted_without_digestsign", "test_md5_is_refused_unless_it_is_named",
     "test_md5_with_its_signature_is_fetched_where_it_is_named", "test_digest_of_md5_is_computed_from_flash_too",
     "test_body_is_read_from_a_real_socket_without_allocating", "test_long_message_is_cut_and_the_rest_dropped",
     "test_read_without_blocking_gives_a_byte_none_or_the_end", "test_readinto_fills_its_buffer_over_a_real_connection",
     "test_silent_peer_ends_a_read_in_time", "test_handshake_that_drips_holds_the_board_for_twenty_seconds",
-    "test_running_slot_is_never_written",
+    "test_running_slot_is_never_written", "test_rejection_takes_no_memory",
 }
 # Where a test may hold whole artifacts of 21 KB in memory, which the chip has not either.
 LARGE = {"test_memory", "test_net", "test_rules", "test_service", "test_update"}

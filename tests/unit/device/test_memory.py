@@ -167,6 +167,16 @@ def test_body_is_read_from_a_real_socket_without_allocating():
     other.close()
 
 
+def test_rejection_takes_no_memory():
+    bench, refusal = begun(), OSError(1006, "")
+    micropython.heap_lock()
+    try:
+        bench.service._failed(refusal)
+    finally:
+        micropython.heap_unlock()
+    assert bench.slot.rejected
+
+
 def locked_poll(bench):
     """One poll without any memory; whether the board restarted."""
     restarted = False

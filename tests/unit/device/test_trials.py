@@ -42,6 +42,22 @@ def test_confirm_that_cannot_be_written_is_reported_and_tried_again():
     assert not bench.service.in_trial
 
 
+def test_confirm_without_memory_costs_the_connection_and_the_next_one_confirms():
+    def short():
+        raise MemoryError
+
+    bench = Bench(confirmed=False)
+    bench.service.confirm = short
+    try:
+        bench.service._connected()
+        assert False, "the transport was not told"
+    except MemoryError:
+        pass
+    del bench.service.confirm
+    bench.service._connected()
+    assert not bench.service.in_trial
+
+
 def ends(bench):
     """Whether the next poll restarts the board."""
     try:
