@@ -9,7 +9,7 @@ import time
 
 from micropython import const
 
-from ota import TROUBLE, settings
+from ota import TROUBLE, reason, settings
 
 _BACKOFF_MS = const(2000)
 _BACKOFF_MAX_MS = const(64000)
@@ -38,18 +38,17 @@ class Registration:
         self._next_ms = time.ticks_ms()
 
     def poll(self):
-        secret = settings.secret(self._board, self._pk, self._dn)
-        if not secret:
-            if time.ticks_diff(self._next_ms, time.ticks_ms()) > 0:
-                return
-            try:
+        if time.ticks_diff(self._next_ms, time.ticks_ms()) > 0:
+            return
+        try:
+            secret = settings.secret(self._board, self._pk, self._dn)
+            if not secret:
                 secret = _read_reply(self._post(), self._pk, self._dn)
                 settings.keep_secret(self._board, self._pk, self._dn, secret)
-            except TROUBLE as e:
-                self._failed(e)
-                return
-            print("ota: registered")
-        self._on_secret(secret)
+                print("ota: registered")
+            self._on_secret(secret)
+        except TROUBLE as e:
+            self.lost(e)
 
     def inform(self, version):
         return False
@@ -60,8 +59,15 @@ class Registration:
     def report(self, step, desc="", qos=0):
         return False
 
-    def lost(self, why):
-        pass
+    def lost(self, e):
+        self._backoff_ms = min(self._backoff_ms * 2 or _BACKOFF_MS, _BACKOFF_MAX_MS)
+        wait = self._backoff_ms // 2 + random.getrandbits(10) * self._backoff_ms // 2048
+        self._next_ms = time.ticks_add(time.ticks_ms(), wait)
+        code = _E_MEMORY if isinstance(e, MemoryError) else e.errno or _E_MEMORY
+        try:
+            print("ota: no registration, %s (%d)" % (reason.of(code)[1], code))
+        except MemoryError:
+            pass  # it is tried again all the same
 
     def close(self):
         pass
@@ -90,16 +96,6 @@ class Registration:
             raise OSError(_E_REGISTER)
         finally:
             response.close()
-
-    def _failed(self, e):
-        from ota import reason
-
-        code = _E_MEMORY if isinstance(e, MemoryError) else e.errno or _E_MEMORY
-        words = "registration refused" if code == _E_REGISTER else "no registration, %s" % reason.of(code)[1]
-        print("ota: %s (%d)" % (words, code))
-        self._backoff_ms = min(self._backoff_ms * 2 or _BACKOFF_MS, _BACKOFF_MAX_MS)
-        wait = self._backoff_ms // 2 + random.getrandbits(10) * self._backoff_ms // 2048
-        self._next_ms = time.ticks_add(time.ticks_ms(), wait)
 
 
 def _random_text():

@@ -94,6 +94,27 @@ def test_lack_of_memory_is_tried_again_later():
     assert len(tries) == 2
 
 
+def test_what_the_secret_leads_to_is_tried_again_later_too():
+    secrets = []
+
+    def short(secret):
+        secrets.append(secret)
+        raise MemoryError
+
+    registration.time = clock
+    one = registration.Registration(("pk", "dn", "ps"), ("host", 8443), Board(), short)
+    kept = registration.settings.secret
+    registration.settings.secret = lambda board, pk, dn: "ds"
+    try:
+        one.poll()
+        one.poll()
+        clock.now += 20000
+        one.poll()
+    finally:
+        registration.settings.secret = kept
+    assert secrets == ["ds", "ds"]
+
+
 def test_registration_stands_in_for_a_transport():
     from ota.transport.mqtt import Mqtt
 
