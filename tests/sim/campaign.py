@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -64,7 +64,7 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Task:
-    """One run of the prover: the operations (or seeds) [start, end) of a scenario."""
+    """One run of the prover: the operations (or seeds, or allocations) [start, end) of a scenario. starved: so many allocations fail."""
 
     board: str
     size: str
@@ -75,10 +75,11 @@ class Task:
     seeds: int = 1
     pairs: int = 0
     salt: int = 0
+    starved: int = 0
 
     @property
     def plan(self):
-        return f"{self.start},{self.end},{self.every},{self.seeds},{self.pairs},{self.salt}"
+        return f"{self.start},{self.end},{self.every},{self.seeds},{self.pairs},{self.salt},{self.starved}"
 
     @property
     def key(self):
@@ -131,14 +132,15 @@ class Prover:
         heap = "24m" if size == "full" else "2m"
         return [str(self.program), "-X", f"heapsize={heap}", str(HERE / "device" / "main.py"), str(self.world(board, size)), scenario, *args]
 
-    def environment(self, **more):
-        path = f"{HERE / 'device'}:{self.source}:{BUILD / 'lib'}"
+    def environment(self, starved, **more):
+        """starved: the device's modules are the frozen ones, as on a board: what an import takes counts."""
+        path = f"{HERE / 'device'}:" + (".frozen" if starved and self.source == ROOT else f"{self.source}:{BUILD / 'lib'}")
         return {**os.environ, "MPOTA_SIM": str(self.library), "MICROPYPATH": path, **more}
 
     def run(self, task, **more):
         states = self.folder / f"states-{hashlib.sha256(task.key.encode()).hexdigest()[:16]}"
         command = self.command(task.board, task.size, task.scenario, task.plan, "-", str(states))
-        done = subprocess.run(command, env=self.environment(**more), capture_output=True, text=True, timeout=TIMEOUT_S)
+        done = subprocess.run(command, env=self.environment(task.starved, **more), capture_output=True, text=True, timeout=TIMEOUT_S)
         lines = done.stdout.splitlines()
         if done.returncode or not lines or not lines[-1].startswith("DONE"):
             raise CampaignError(f"{task.key}, status {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -153,11 +155,15 @@ class Prover:
     def replay(self, identity):
         """Runs one life and returns (failed, the life in words)."""
         board, size, scenario, cuts = identity.split("/")
-        if cuts.startswith("s"):
-            args = (f"{cuts[1:]},{int(cuts[1:]) + 1},1,1,0,0", "-")
+        starved = 0
+        if cuts.startswith("m"):
+            first, starved = (int(n) for n in cuts[1:].split("."))
+            args = (f"{first},{first + 1},1,1,0,0,{starved}", "-")
+        elif cuts.startswith("s"):
+            args = (f"{cuts[1:]},{int(cuts[1:]) + 1},1,1,0,0,0", "-")
         else:
-            args = ("0,0,1,1,0,0", cuts)
-        done = subprocess.run(self.command(board, size, scenario, *args), env=self.environment(MPOTA_VERBOSE="1"),
+            args = ("0,0,1,1,0,0,0", cuts)
+        done = subprocess.run(self.command(board, size, scenario, *args), env=self.environment(starved, MPOTA_VERBOSE="1"),
                               capture_output=True, text=True, timeout=TIMEOUT_S)
         text = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("DONE")) + done.stderr
         return "FAIL" in done.stdout or done.returncode != 0, text
@@ -188,7 +194,7 @@ def tasks_of(board, depth, count):
 def chunks(task, n):
     """The task in parts of about n operations."""
     for start in range(task.start, task.end, n):
-        yield Task(task.board, task.size, task.scenario, start, min(start + n, task.end), task.every, task.seeds, task.pairs, task.salt)
+        yield replace(task, start=start, end=min(start + n, task.end))
 
 
 class Journal:
@@ -241,36 +247,47 @@ class Total:
             yield f"{len(self.states)} distinct states are not more than {states}"
 
 
-def campaign(prover, boards, depth, journal, workers=None, show=None):
+def campaign(prover, boards, depth, journal, show=None):
     """Runs everything that the journal does not hold. Returns {board: Total}. show(done, total, words)."""
     totals = {board: Total() for board in boards}
 
     def count(board, size, scenario):
-        task = Task(board, size, scenario, 0, 0)
-        result = journal.get(task.key)
-        if not result:
-            result = prover.run(task)
-            journal.put(task.key, result)
+        result = run_once(prover, Task(board, size, scenario, 0, 0), journal)
         totals[board].add(result)
         totals[board].operations += result.operations
         return result.operations
 
-    tasks = [task for board in boards for task in tasks_of(board, depth, count)]
+    for task, result in run_all(prover, [task for board in boards for task in tasks_of(board, depth, count)], journal, show):
+        totals[task.board].add(result)
+    return totals
+
+
+def run_once(prover, task, journal):
+    """The task's result, from the journal if that holds it."""
+    result = journal.get(task.key)
+    if not result:
+        result = prover.run(task)
+        journal.put(task.key, result)
+    return result
+
+
+def run_all(prover, tasks, journal, show=None):
+    """Yields (task, its result) as they come."""
     tasks.sort(key=lambda task: hashlib.sha256(task.key.encode()).digest())  # so that the time left can be told
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    done = failures = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         known = [(task, journal.get(task.key)) for task in tasks]
         running = {pool.submit(prover.run, task): task for task, result in known if not result}
-        done = 0
         for task, result in known:
             if result:
                 done += 1
-                totals[task.board].add(result)
+                failures += len(result.failures)
+                yield task, result
         for future in as_completed(running):
             task, result = running[future], future.result()
             journal.put(task.key, result)
-            totals[task.board].add(result)
             done += 1
+            failures += len(result.failures)
             if show:
-                failures = sum(len(total.failures) for total in totals.values())
                 show(done, len(tasks), f"{failures} failures")
-    return totals
+            yield task, result

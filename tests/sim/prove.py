@@ -1,4 +1,5 @@
-"""`make prove`: the power-cut campaign (DESIGN.md, "A cut never bricks"): every flash operation of whole lives, cut inside.
+"""`make prove`: the power-cut campaign (DESIGN.md, "A cut never bricks"): every flash operation of whole lives, cut inside; and every
+allocation of whole lives, failing.
 
 prove.py [--board NAME] [--quick] [--id ID]. An ID is BOARD/SIZE/SCENARIO/CUTS and replays one life in words;
 emulated/STORY/CUT one of the emulated chip's.
@@ -18,12 +19,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import emulated
 import seeded
+import starved
 import world
 from campaign import BUILD, DEPTHS, NEEDED, PHASES, STATES_TO_BEAT, CampaignError, Journal, Prover, campaign
 
 SHOWN_FAILURES = 20
 TOLD_FAILURES = 3  # in all their words
 EMULATED_CUTS = 24
+QUICK_ALLOCATIONS = 40  # one in so many
 
 
 def print_totals(console, totals):
@@ -64,18 +67,22 @@ def tell_failures(prover, console, failures):
             console.print(prover.replay(identity)[1], markup=False, highlight=False, soft_wrap=True)
 
 
-def prove(boards, name, console):
-    """The campaign, its table; True if all is well."""
+def run(name, console, work):
+    """(prover, what work(prover, journal, show) returns)."""
     prover = Prover(BUILD / "prove")
     prover.folder.mkdir(parents=True, exist_ok=True)
     prover.build()
-    journal = Journal(BUILD / "prove" / f"journal-{name}.sqlite", prover.fingerprint())
     show, progress = progress_bar(console, name)
     try:
-        totals = campaign(prover, boards, DEPTHS[name], journal, show=show)
+        return prover, work(prover, Journal(BUILD / "prove" / f"journal-{name}.sqlite", prover.fingerprint()), show)
     finally:
         if progress:
             progress.stop()
+
+
+def prove(boards, name, console):
+    """The campaign, its table; True if all is well."""
+    prover, totals = run(name, console, lambda *how: campaign(how[0], boards, DEPTHS[name], *how[1:]))
     print_totals(console, totals)
     good = True
     for board, total in totals.items():
@@ -85,6 +92,18 @@ def prove(boards, name, console):
             console.print(f"[red]{board}: {words}[/red]")
         good = good and not total.failures and not faults
     return good
+
+
+def starve(every, name, console):
+    """The campaign of failing allocations, its table; True if all is well."""
+    prover, stories = run(f"memory-{name}", console, lambda *how: starved.campaign(how[0], starved.STORIES, every, *how[1:]))
+    table = Table("story", "allocations", "lives", "failures", title="No memory, no matter")
+    for story, (made, lives, failures) in stories.items():
+        table.add_row(story, f"{made:,}", f"{lives:,}", str(len(failures)))
+    console.print(table)
+    failures = [failure for _, _, found in stories.values() for failure in found]
+    tell_failures(prover, console, failures)
+    return not failures
 
 
 def replay(identity, console):
@@ -101,9 +120,12 @@ def replay(identity, console):
 
 
 def everything(board, quick, console):
+    name = "quick" if quick else "full"
+    good = prove([board] if board else list(world.PARTS), name, console)
+    if board in (None, starved.BOARD):
+        good = starve(QUICK_ALLOCATIONS if quick else 1, name, console) and good
     if quick:
-        return prove([board] if board else list(world.PARTS), "quick", console)
-    good = prove([board] if board else list(world.PARTS), "full", console)
+        return good
     good = seeded.check(console) and good
     if board in (None, "esp8266"):
         good = emulated.check(console, EMULATED_CUTS) and good
@@ -112,7 +134,7 @@ def everything(board, quick, console):
 
 @click.command()
 @click.option("--board", type=click.Choice(list(world.PARTS)), help="Only this one.")
-@click.option("--quick", is_flag=True, help="A seeded sample of all boards in about two minutes.")
+@click.option("--quick", is_flag=True, help="A seeded sample of all boards in about three minutes.")
 @click.option("--id", "identity", help="Replays one life in words.")
 def main(board, quick, identity):
     """Cuts the power inside every flash operation of whole updates."""

@@ -20,8 +20,8 @@ class Fault:
     runs: tuple
 
 
-def plan(start=1, end=100_000, every=24, seeds=1, pairs=0, salt=5):
-    return f"{start},{end},{every},{seeds},{pairs},{salt}"
+def plan(start=1, end=100_000, every=24, seeds=1, pairs=0, salt=5, starved=0):
+    return f"{start},{end},{every},{seeds},{pairs},{salt},{starved}"
 
 
 FAULTS = (
@@ -64,6 +64,11 @@ FAULTS = (
         (("mk3060", "tiny", "twice", plan(every=4, seeds=40)),),
     ),
     Fault(
+        "a message that there is no memory for stops the service",
+        (("ota/transport/mqtt.py", "        except MemoryError as e:\n            self.lost(e)  # what was not said", "        except ValueError as e:\n            self.lost(e)  # what was not said"),),
+        (("esp8266", "tiny", "image", plan(every=20, starved=20)),),
+    ),
+    Fault(
         "tried mark written after the jump",
         (("ota/core/boot.c", "    return append(s, slot, &m, 1) == OTA_OK && start(", "    return m.kind != 0 && start("),),
         (("esp8266", "tiny", "hang", plan()),),
@@ -96,8 +101,7 @@ def find(fault, index):
     """The first failure that the campaign finds, (id, words), or None."""
     prover = prover_of(fault, index)
     for board, size, scenario, numbers in fault.runs:
-        start, end, every, seeds, pairs, salt = (int(n) for n in numbers.split(","))
-        result = prover.run(Task(board, size, scenario, start, end, every, seeds, pairs, salt), MPOTA_ONLY_FIRST="1")
+        result = prover.run(Task(board, size, scenario, *(int(n) for n in numbers.split(","))), MPOTA_ONLY_FIRST="1")
         if result.failures:
             return result.failures[0]
     return None

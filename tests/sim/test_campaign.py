@@ -5,8 +5,10 @@ import re
 import campaign
 import pytest
 import seeded
+import starved
 
-QUICK_FAULTS = ("commit written before verify", "tried mark written after the jump")
+QUICK_FAULTS = ("commit written before verify", "tried mark written after the jump", "a message that there is no memory for stops the service")
+ALLOCATIONS = 60  # one in so many
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,19 @@ def test_campaign_that_was_stopped_does_nothing_twice(prover, journal, totals, m
     assert {board: (total.lives, len(total.states)) for board, total in again.items()} == {
         board: (total.lives, len(total.states)) for board, total in totals.items()
     }
+
+
+def test_no_failing_allocation_stops_an_update(prover, journal):
+    stories = starved.campaign(prover, starved.STORIES, ALLOCATIONS, journal)
+    assert [failure for _, _, failures in stories.values() for failure in failures] == []
+    for story, (made, lives, _) in stories.items():
+        assert made > 4000 and lives >= len(starved.COUNTS) * (made // ALLOCATIONS), story
+
+
+def test_id_replays_a_life_without_memory_in_words(prover):
+    failed, words = prover.replay("esp8266/tiny/patch/m1200.3000")
+    assert not failed
+    assert "memory allocation failed" in words and re.search(r"^boot 2 of slot B, 1\.1\.9$", words, re.MULTILINE), words
 
 
 def test_campaign_that_misses_a_step_is_none(totals):

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 import _sim
+from _starve import outside
 from ota.hal.flash import Flash
 
 
@@ -21,15 +22,19 @@ class Driver:
         self._block = world.part["block"]
         self._errno = world.errno
 
+    @outside
     def flash_read(self, offset, buf):
         self._done(_sim.read(offset, buf))
 
+    @outside
     def flash_write(self, offset, buf):
         self._done(_sim.write(offset, buf))
 
+    @outside
     def flash_erase(self, sector):
         self._done(_sim.erase(sector * self._sector, self._sector))
 
+    @outside
     def flash_erase_block(self, block):
         self._done(_sim.erase(block * self._block, self._block))
 
@@ -54,6 +59,7 @@ class Board:
     def feed(self, blocking=False):
         pass
 
+    @outside
     def reset(self):
         raise Reset
 

@@ -1,12 +1,14 @@
 """One life of a device: power cycles until every chapter of the scenario has ended as it must."""
 
 # SPDX-License-Identifier: MIT
+import sys
+
 import _sim
+import _starve
 import clock
 import peer
 from board import Board, Config, Cut, Reset
 from oracle import CONSOLE, Oracle, Violation, words
-from ota.service import DOWNLOAD_HTTP, OtaService, ota_service_init
 
 _CYCLES = 60  # power cycles a chapter may take
 _POLLS = 3000  # polls a power cycle may take
@@ -14,14 +16,25 @@ _ASK = 400  # the application asks for updates every so many polls
 _DAYS = 4  # boots without a network at the end
 _QUIET_POLLS = 10
 _OUTAGE_MS = 10_000  # what a poll takes meanwhile
+_IDLE_MS = 100  # what an idle poll takes where memory is short
+
+
+def _forget_modules():
+    """A reset does: the next start imports them again."""
+    for name in list(sys.modules):
+        if name.split(".")[0] in ("ota", "umqtt", "urequests", "usocket", "ussl"):
+            sys.modules.pop(name, None)  # one that there was no memory for has no value
 
 
 class Life:
-    def __init__(self, world, scenario, say=None):
+    """starved: (first, count): of the device's allocations that fail, until the next reset. It then has to get on without a power cycle."""
+
+    def __init__(self, world, scenario, say=None, starved=None):
         self.world = world
         self._scenario = scenario
         self._config = Config(world)
         self._say = say
+        self._starved = starved
         self.oracle = Oracle(world)
         self.server = peer.server = peer.Server(world)
         self._suspicious = False
@@ -38,6 +51,7 @@ class Life:
             self._chapter = chapter
             offer = self.world.offers[chapter.offer] if chapter.offer else None
             self.server.tell(offer)
+            self.server.instead = self.world.offers[offer.version] if self._starved and offer and offer.patch else None
             _sim.patch_area(self.world.patch_offset(offer))
             if chapter.setup:
                 chapter.setup(self)
@@ -91,6 +105,10 @@ class Life:
             return False
 
     def _work(self, slot, image, polls):
+        if self._starved:
+            _forget_modules()
+        from ota.service import DOWNLOAD_HTTP, OtaService, ota_service_init
+
         service = OtaService(Board(self.world, slot), self._config)
         service.pk, service.dn, service.ds = "pk", "dn", "secret"
         service.tls = False
@@ -103,29 +121,51 @@ class Life:
             self.server.offline = True
             self.server.delivered = 0  # what it fetches again is no repetition
             self.oracle.outage(image)
+        ended = False
+        peer.sockets = 0
+        self.server.on_committed = lambda: self.oracle.committed(1 - slot)
+        if self._starved:
+            self._arm()
         try:
-            ota_service_init(service)
-            for i in range(1, polls):
-                service.poll()
+            try:
+                _starve.inside(ota_service_init)(service)
+            except MemoryError:
+                if not self._starved:
+                    raise
+                return False  # the application restarts
+            poll = _starve.inside(service.poll)
+            for i in range(polls):
+                if not poll() and self._starved:
+                    clock.sleep_ms(_IDLE_MS)
                 if alone:
                     clock.sleep_ms(_OUTAGE_MS)
                 if not service.in_trial:
                     self.oracle.confirmed(image)
                     if self._has_ended(service, image):
                         self._ended = image.version
-                        return True
+                        ended = True
+                        break
                 if gives_up and service.in_trial and self.server.informed:
                     service.rollback()
-                if i % _ASK == 0:
+                if (i + 1) % _ASK == 0:
                     service.check()
+            else:
+                self.oracle.check(polls < _POLLS or not self._starved, "nothing more came of it: " + service.status())
         except Reset:
             self._outage_over = self._outage_over or alone
-        except OSError as e:
-            raise Violation("the service raised OSError(%s)" % e.args[0])
+        except (OSError, MemoryError) as e:
+            if self._say:
+                sys.print_exception(e)
+            raise Violation("the service raised " + repr(e))
         finally:
             if alone:
                 self.server.offline = False
-        return False
+        self.oracle.check(peer.sockets <= 1, "%d sockets were left open" % peer.sockets)
+        return ended
+
+    def _arm(self):
+        """A reset gives the memory back."""
+        _starve.arm(*(0, 0) if _starve.counts()[1] else self._starved)
 
     def _has_ended(self, service, image):
         chapter = self._chapter

@@ -1,6 +1,7 @@
 """Runs lives: main.py WORLD SCENARIO PLAN [CUTS] [STATES]
 
-PLAN: from,to,every,seeds,pairs,salt of sim.h; a random scenario runs once for each seed in [from, to). CUTS: to replay them,
+PLAN: from,to,every,seeds,pairs,salt of sim.h and starved; a random scenario runs once for each seed in [from, to). starved: if not 0, nothing is
+cut, and a life is run for every `every`th allocation in [from, to) of the device that fails, with as many behind it. CUTS: to replay them,
 "operation.shape.seed,...", or "-". Prints one FAIL line for each life that went wrong and, last, what was done. Set
 MPOTA_VERBOSE to see a life.
 """
@@ -19,6 +20,7 @@ import builtins
 import random
 
 import _sim
+import _starve
 from life import Life
 from oracle import Violation, words
 from scenarios import CUT, RANDOM
@@ -61,9 +63,9 @@ def verdict(life):
     return None
 
 
-def live(world, scenario, name, say, verbose):
-    """One life and, by forks, all those that it is cut into."""
-    life = Life(world, scenario, say if verbose else None)
+def live(world, scenario, name, say, verbose, starved=None):
+    """One life and, by forks, all those that it is cut into. Returns its operations; allocations, if that is what fails."""
+    life = Life(world, scenario, say if verbose else None, starved)
     wrong = verdict(life)
     operations, path, _, _ = _sim.life()
     if wrong:
@@ -72,23 +74,32 @@ def live(world, scenario, name, say, verbose):
             for slot in range(2):
                 say("    " + words(life.oracle, slot))
     _sim.end(not wrong)
-    return operations
+    return _starve.counts()[0] if starved else operations
 
 
 def main(folder, name, plan, cuts="-", states=""):
     world = World(folder)
     setup(world)
-    warm()
     say = print
     verbose = os.getenv("MPOTA_VERBOSE")
     if not verbose:
-        builtins.print = lambda *args: None
-    start, end, every, seeds, pairs, salt = (int(n) for n in plan.split(","))
+        builtins.print = _starve.outside(lambda *args: None)
+    start, end, every, seeds, pairs, salt, starved = (int(n) for n in plan.split(","))
     operations = 0
-    if name in CUT:
+    if not starved:
+        warm()
+    if starved and end:
+        for first in range(start, end, every):
+            if _sim.spawn("m%d.%d" % (first, starved)):
+                random.seed(1)
+                _sim.plan((0, 0, 1, 1, 0, 0, 0), ())
+                live(world, CUT[name](), "m%d.%d" % (first, starved), say, verbose, (first, starved))
+            if os.getenv("MPOTA_ONLY_FIRST") and _sim.stats()[1]:
+                break
+    elif name in CUT:
         random.seed(1)
         _sim.plan((start, end, every, seeds, pairs, salt, 0), tuple(numbers(cut) for cut in cuts.split(",")) if cuts != "-" else ())
-        operations = live(world, CUT[name](), "", say, verbose)
+        operations = live(world, CUT[name](), "", say, verbose, (0, 0) if starved else None)
     else:
         for seed in range(start, end):
             if _sim.spawn("s%d" % seed):

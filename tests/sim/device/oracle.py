@@ -81,6 +81,10 @@ class Oracle:
     def confirmed(self, image):
         self._done = max(self._done, numbers(image.version))
 
+    def committed(self, slot):
+        """The device has told so of a slot."""
+        self.check(self.trailer(slot)[6], "slot %s was said to be committed and is not" % "AB"[slot])
+
     def outage(self, image):
         self._alone = numbers(image.version)
 

@@ -5,6 +5,7 @@
 import json
 
 import clock
+from _starve import outside
 
 SOCK_STREAM = 1
 AF_INET = 2
@@ -12,8 +13,11 @@ _ECONNREFUSED = 111
 _ECONNRESET = 104
 _HTTP_PORT = 80
 _WAIT_MS = 500
+_COMMITTED = 100  # step of a report
+_OF_PATCH = range(1070, 1076)  # codes
 
 server = None  # the Server of this life
+sockets = 0  # that are open
 
 
 class Server:
@@ -30,6 +34,8 @@ class Server:
         self.drops = []
         self.corrupt = 0
         self.lied = False
+        self.on_committed = None  # called when the device says that an update is committed
+        self.instead = None  # what it offers when the device refuses a patch for good
         self.informed = None  # version of the last inform
         self.failures = []  # (step, code) reported
         self.delivered = 0  # artifact bytes the device has got, highest offset
@@ -49,12 +55,20 @@ class Server:
         if "version" in message:
             self.informed = message["version"]
         elif "step" in message:
-            if int(message["step"]) < 0:
-                self.failures.append((int(message["step"]), int(message["desc"].split(" ")[0])))
+            step = int(message["step"])
+            if step < 0:
+                self._refused(step, int(message["desc"].split(" ")[0]))
+            elif step == _COMMITTED:
+                self.on_committed()
             return None
         if self.offer and self.offer.version != self.informed:
             return self._upgrade(self.offer)
         return None
+
+    def _refused(self, step, code):
+        if self.instead and self.offer.patch and code in _OF_PATCH:
+            self.tell(self.instead)
+        self.failures.append((step, code))
 
     def _upgrade(self, offer):
         return json.dumps(
@@ -103,26 +117,37 @@ class Server:
 class socket:
     """A raw socket: what comes back is decided when the request is whole."""
 
+    @outside
     def __init__(self, *args):
+        global sockets
+        sockets += 1
+        self._open = True
         self._in = bytearray()
         self._out = []  # [bytes-like, position, artifact offset or None]
         self._mqtt = False
         self._lost = False
 
+    @outside
     def settimeout(self, seconds):
         pass
 
+    @outside
     def setblocking(self, blocking):
         pass
 
+    @outside
     def connect(self, address):
         if server.offline:
             raise OSError(_ECONNREFUSED)
         self._mqtt = address[1] != _HTTP_PORT
 
+    @outside
     def close(self):
-        pass
+        global sockets
+        sockets -= self._open
+        self._open = False
 
+    @outside
     def write(self, data):
         self._in.extend(data)
         if self._mqtt:
@@ -139,6 +164,7 @@ class socket:
         done = self.readinto(buf)
         return None if done is None else bytes(buf[:done])
 
+    @outside
     def readinto(self, buf):
         if server.offline:
             raise OSError(_ECONNRESET)
@@ -218,5 +244,6 @@ class socket:
         self._out.append([data, 0, None])
 
 
+@outside
 def getaddrinfo(host, port, *args):
     return [(2, 1, 0, "", (host, port))]
