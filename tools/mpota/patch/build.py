@@ -13,7 +13,7 @@ MODEL = [CORE / f for f in ("patch_model.c", "patch_sites.c", "patch_tables.c", 
 DECODER = [CORE / "patch.c"] + MODEL
 ENCODER = [HERE / f for f in ("make.cpp", "analyse.cpp", "seeds.cpp", "choose.cpp", "emit.cpp", "polish.cpp", "budget.cpp")]
 COMPILERS = ("gcc", "g++")
-FLAGS = ["-O2", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden", f"-I{CORE}"]
+FLAGS = ["-O3", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden", f"-I{CORE}"]
 
 
 def build_directory():

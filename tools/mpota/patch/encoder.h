@@ -41,10 +41,8 @@ void guess_windows(const Bytes &image, ota_patch_info &info);
 Sites find_sites(const Bytes &image, const ota_patch_info &info);
 Bytes without_addresses(const Bytes &image, const Sites &sites);
 
-// seeds.cpp
-std::vector<Seed> find_seeds(const Bytes &old_image, const Bytes &new_image, uint32_t shortest);
-void add_erased_seeds(std::vector<Seed> &seeds, const Job &job);
-void add_pointer_seeds(std::vector<Seed> &seeds, const Job &job, const Sites &old_sites, const Sites &new_sites);
+// seeds.cpp: in the order of where they begin
+std::vector<Seed> find_seeds(const Job &job, const Sites &old_sites, const Sites &new_sites);
 
 // choose.cpp: the cheapest copies under a model of the code's cost that is refined by what encoding them cost
 class Chooser {

@@ -17,7 +17,6 @@ const uint64_t followed_a_byte = 100; // diagonals, in a round; there is no furt
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
 const uint32_t most_state = 255 * 256; // that a header can ask for
-const uint32_t shortest_seed = 5;
 
 void put_number(Bytes &out, uint32_t v) {
     for (; v >= 128; v >>= 7) {
@@ -119,9 +118,7 @@ std::vector<Copy> choose_copies(Job job, uint32_t rounds) {
     ota_patch_info moved = job.info; // the new image may be for another address
     guess_windows(job.new_image, moved);
     Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, moved);
-    std::vector<Seed> seeds = find_seeds(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites), shortest_seed);
-    add_erased_seeds(seeds, job);
-    add_pointer_seeds(seeds, job, old_sites, new_sites);
+    std::vector<Seed> seeds = find_seeds(job, old_sites, new_sites);
     Chooser chooser(job, old_sites, new_sites, seeds);
     std::vector<Copy> copies, best;
     size_t smallest = SIZE_MAX;

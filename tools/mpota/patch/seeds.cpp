@@ -9,6 +9,7 @@
 
 namespace {
 
+const uint32_t shortest = 5;
 const uint32_t longest = 4096;   // matches are not measured further
 const uint32_t long_enough = 200; // inside a match that goes on for so long no other is looked for
 const int neighbours = 10, few_neighbours = 1; // matches tried on either side of the best
@@ -99,7 +100,7 @@ class SuffixArray {
 
 class Finder {
   public:
-    Finder(const Bytes &o, const Bytes &n, uint32_t s) : old_image(o), new_image(n), shortest(s), order(o), covered(o.size() + n.size()) {}
+    Finder(const Bytes &o, const Bytes &n) : old_image(o), new_image(n), order(o), covered(o.size() + n.size()) {}
 
     std::vector<Seed> all() {
         for (uint32_t at = 0; at + shortest <= new_image.size(); at++) {
@@ -108,7 +109,6 @@ class Finder {
                 find(at);
             }
         }
-        std::sort(seeds.begin(), seeds.end(), [](const Seed &a, const Seed &b) { return a.at != b.at ? a.at < b.at : a.diagonal < b.diagonal; });
         return seeds;
     }
 
@@ -202,16 +202,11 @@ class Finder {
     }
 
     const Bytes &old_image, &new_image;
-    uint32_t shortest;
     uint64_t looks = 0;
     SuffixArray order;
     std::vector<Seed> seeds, open;
     std::vector<uint32_t> covered; // by diagonal, from the least on: the end of its last seed
 };
-
-} // namespace
-
-namespace {
 
 // What a pointer points at, up to a terminating zero.
 std::string pointee(const Bytes &image, const Sites &sites, uint32_t at, uint32_t base) {
@@ -228,8 +223,6 @@ std::string pointee(const Bytes &image, const Sites &sites, uint32_t at, uint32_
     }
     return key.size() > 2 ? key : "";
 }
-
-} // namespace
 
 // Pointers to the same thing belong together, whatever their neighbours: without addresses one entry of a table of
 // pointers is like the next.
@@ -251,9 +244,6 @@ void add_pointer_seeds(std::vector<Seed> &seeds, const Job &job, const Sites &ol
             seeds.push_back({i - std::min({i, from, 8u}), i + 32, (int32_t)(i - from), 8});
         }
     }
-    std::sort(seeds.begin(), seeds.end(), [](const Seed &a, const Seed &b) {
-        return a.at != b.at ? a.at < b.at : a.diagonal != b.diagonal ? a.diagonal < b.diagonal : a.end < b.end;
-    });
 }
 
 // Padding: what looks erased is what stands behind the old image.
@@ -269,9 +259,17 @@ void add_erased_seeds(std::vector<Seed> &seeds, const Job &job) {
     }
 }
 
-std::vector<Seed> find_seeds(const Bytes &old_image, const Bytes &new_image, uint32_t shortest) {
-    if (old_image.size() < 2) {
-        return {};
+} // namespace
+
+std::vector<Seed> find_seeds(const Job &job, const Sites &old_sites, const Sites &new_sites) {
+    std::vector<Seed> seeds;
+    if (job.old_image.size() > 1) {
+        seeds = Finder(without_addresses(job.old_image, old_sites), without_addresses(job.new_image, new_sites)).all();
     }
-    return Finder(old_image, new_image, shortest).all();
+    add_erased_seeds(seeds, job);
+    add_pointer_seeds(seeds, job, old_sites, new_sites);
+    std::stable_sort(seeds.begin(), seeds.end(), [](const Seed &a, const Seed &b) {
+        return a.at != b.at ? a.at < b.at : a.diagonal != b.diagonal ? a.diagonal < b.diagonal : a.end < b.end;
+    });
+    return seeds;
 }
