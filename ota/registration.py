@@ -9,7 +9,7 @@ import time
 
 from micropython import const
 
-from ota import TROUBLE, reason, settings
+from ota import TROUBLE, forget, reason, settings
 
 _BACKOFF_MS = const(2000)
 _BACKOFF_MAX_MS = const(64000)
@@ -60,6 +60,7 @@ class Registration:
         return False
 
     def lost(self, e):
+        forget()  # modules that there was no memory for
         self._backoff_ms = min(self._backoff_ms * 2 or _BACKOFF_MS, _BACKOFF_MAX_MS)
         wait = self._backoff_ms // 2 + random.getrandbits(10) * self._backoff_ms // 2048
         self._next_ms = time.ticks_add(time.ticks_ms(), wait)

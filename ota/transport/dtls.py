@@ -59,6 +59,6 @@ def fault(e):
     handshake is one of them."""
     if not isinstance(e, ValueError) and e.errno in (_CONN_EOF, _TIMEOUT):
         return OSError(_ECONNRESET)
-    if isinstance(e, ValueError) or e.errno < 0:
+    if isinstance(e, ValueError) or (e.errno or 0) < 0:  # none, where there was no memory for it
         return OSError(_E_TLS)
     return e

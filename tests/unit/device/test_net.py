@@ -352,6 +352,11 @@ def test_tls_socket_verifies_the_servers_name_and_certificate():
     assert (sock.raw.closed, plain.raw.closed) == (1, 0), "TLS itself closes what it stands on"
 
 
+def test_error_that_there_was_no_memory_to_describe_is_passed_on():
+    nameless = OSError()
+    assert dtls.fault(nameless) is nameless
+
+
 def test_one_tls_context_serves_all_connections():
     sock, plain, tls, ssl = wrapped()
     ssl.wrap_socket(plain, server_hostname="other")
