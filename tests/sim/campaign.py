@@ -26,7 +26,7 @@ BUILD = Path(os.environ.get("MPOTA_BUILD", ROOT / "build"))
 HERE = ROOT / "tests" / "sim"
 PHASES = ("begin", "fetch", "install", "progress", "commit", "trial", "confirm", "reject", "report", "console")
 NEEDED = ("install", "commit", "trial", "confirm")
-CUT = ("image", "twice", "patch", "hang", "gives-up", "alone", "lossy", "no-range", "lying", "foreign", "console")
+CUT = ("image", "twice", "patch", "hang", "gives-up", "alone", "lossy", "no-range", "lying", "foreign", "coap", "coap-patch", "console")
 PAIRED = ("image", "patch", "hang", "gives-up")
 RANDOM = ("soak", "rot", "bad-sector", "worn")
 STATES_TO_BEAT = 12_109
@@ -58,7 +58,7 @@ DEPTHS = {
 }
 # Of each board in the small campaign: together they see every phase on every geometry.
 SMALL = {
-    "esp8266": ("patch", "hang", "alone", "console", "lying"), "mk3060": ("patch",), "mk3080": ("patch", "gives-up"), "developerkit": ("patch", "hang"),
+    "esp8266": ("patch", "hang", "alone", "console", "lying"), "mk3060": ("patch", "coap"), "mk3080": ("patch", "gives-up"), "developerkit": ("patch", "hang"),
 }
 
 
@@ -128,19 +128,18 @@ class Prover:
             stamp.write_text(wanted)
         return folder
 
-    def command(self, board, size, scenario, *args):
-        heap = "24m" if size == "full" else "2m"
-        return [str(self.program), "-X", f"heapsize={heap}", str(HERE / "device" / "main.py"), str(self.world(board, size)), scenario, *args]
-
-    def environment(self, starved, **more):
-        """starved: the device's modules are the frozen ones, as on a board: what an import takes counts."""
-        path = f"{HERE / 'device'}:" + (".frozen" if starved and self.source == ROOT else f"{self.source}:{BUILD / 'lib'}")
-        return {**os.environ, "MPOTA_SIM": str(self.library), "MICROPYPATH": path, **more}
+    def live(self, task, cuts="-", states="-", **environment):
+        """Runs the program. If allocations fail, the device's modules are the frozen ones, as on a board: what an import takes counts."""
+        heap = "24m" if task.size == "full" else "2m"
+        path = f"{HERE / 'device'}:" + (".frozen" if task.starved and self.source == ROOT else f"{self.source}:{BUILD / 'lib'}")
+        return subprocess.run(
+            [str(self.program), "-X", f"heapsize={heap}", str(HERE / "device" / "main.py"), str(self.world(task.board, task.size)), task.scenario],
+            env={**os.environ, "MPOTA_SIM": str(self.library), "MICROPYPATH": path, **environment},
+            input=f"{task.plan} {cuts} {states}\n", capture_output=True, text=True, timeout=TIMEOUT_S)  # fmt: skip
 
     def run(self, task, **more):
         states = self.folder / f"states-{hashlib.sha256(task.key.encode()).hexdigest()[:16]}"
-        command = self.command(task.board, task.size, task.scenario, task.plan, "-", str(states))
-        done = subprocess.run(command, env=self.environment(task.starved, **more), capture_output=True, text=True, timeout=TIMEOUT_S)
+        done = self.live(task, states=states, **more)
         lines = done.stdout.splitlines()
         if done.returncode or not lines or not lines[-1].startswith("DONE"):
             raise CampaignError(f"{task.key}, status {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -155,16 +154,12 @@ class Prover:
     def replay(self, identity):
         """Runs one life and returns (failed, the life in words)."""
         board, size, scenario, cuts = identity.split("/")
-        starved = 0
-        if cuts.startswith("m"):
-            first, starved = (int(n) for n in cuts[1:].split("."))
-            args = (f"{first},{first + 1},1,1,0,0,{starved}", "-")
-        elif cuts.startswith("s"):
-            args = (f"{cuts[1:]},{int(cuts[1:]) + 1},1,1,0,0,0", "-")
-        else:
-            args = ("0,0,1,1,0,0,0", cuts)
-        done = subprocess.run(self.command(board, size, scenario, *args), env=self.environment(starved, MPOTA_VERBOSE="1"),
-                              capture_output=True, text=True, timeout=TIMEOUT_S)
+        first, starved = 0, 0
+        if cuts[0] in "ms":  # mALLOCATION.COUNT or sSEED
+            first, _, starved = cuts[1:].partition(".")
+            cuts = "-"
+        task = Task(board, size, scenario, int(first), int(first) + (cuts == "-"), starved=int(starved or 0))
+        done = self.live(task, cuts, MPOTA_VERBOSE="1")
         text = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("DONE")) + done.stderr
         return "FAIL" in done.stdout or done.returncode != 0, text
 

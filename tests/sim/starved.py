@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from campaign import Task, chunks, run_all, run_once
 
-STORIES = ("image", "patch", "gives-up", "alone", "foreign", "hang", "lying", "no-range")
+STORIES = ("image", "patch", "gives-up", "alone", "foreign", "hang", "lying", "no-range", "coap", "coap-patch", "tls", "dtls")
 COUNTS = (1, 3, 30)  # allocations that fail in a row; a poll makes some ten, a connection some hundred
 BOARD, SIZE = "esp8266", "tiny"  # what the flash is does not matter here
 CHUNK = 500

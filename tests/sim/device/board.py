@@ -15,24 +15,36 @@ class Reset(BaseException):
 
 
 class Driver:
-    """As the ESP8266's `esp` module."""
+    """As the ESP8266's `esp` module. Behind the slots is the parameter area, which is not cut here."""
 
     def __init__(self, world):
+        self._end = 2 * world.part["slot_bytes"]
+        self._parameters = world.parameters
         self._sector = world.part["sector"]
         self._block = world.part["block"]
         self._errno = world.errno
 
     @outside
     def flash_read(self, offset, buf):
-        self._done(_sim.read(offset, buf))
+        if offset < self._end:
+            self._done(_sim.read(offset, buf))
+        else:
+            buf[:] = self._parameters[offset - self._end : offset - self._end + len(buf)]
 
     @outside
     def flash_write(self, offset, buf):
-        self._done(_sim.write(offset, buf))
+        if offset < self._end:
+            self._done(_sim.write(offset, buf))
+        else:
+            self._parameters[offset - self._end : offset - self._end + len(buf)] = buf
 
     @outside
     def flash_erase(self, sector):
-        self._done(_sim.erase(sector * self._sector, self._sector))
+        offset = sector * self._sector
+        if offset < self._end:
+            self._done(_sim.erase(offset, self._sector))
+        else:
+            self._parameters[offset - self._end : offset - self._end + self._sector] = b"\xff" * self._sector
 
     @outside
     def flash_erase_block(self, block):
@@ -46,14 +58,15 @@ class Driver:
 
 
 class Board:
-    has_tls = False
     patch_state = 8192
 
-    def __init__(self, world, active):
+    def __init__(self, world, active, has_tls):
         size = world.part["slot_bytes"]
         driver, block = Driver(world), world.part["block"]
-        self.flash = Flash(driver, 2 * size, world.part["sector"], block, driver.flash_erase_block if block else None)
+        self.flash = Flash(driver, 2 * size + len(world.parameters), world.part["sector"], block, driver.flash_erase_block if block else None)
         self.slots = ((0, size), (size, size))
+        self.parameters = 2 * size
+        self.has_tls = has_tls
         self.active = active
 
     def feed(self, blocking=False):
@@ -73,7 +86,7 @@ class Board:
 class Config:
     """Stands for the generated `ota_config`."""
 
-    CA = None
+    CA = b"CA"
     PROTOCOL = 0
     SERVER = "peer", 1883
     SIGN_TYPE = 2

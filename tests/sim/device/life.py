@@ -6,9 +6,10 @@ import sys
 import _sim
 import _starve
 import clock
-import peer
+import server
 from board import Board, Config, Cut, Reset
 from oracle import CONSOLE, Oracle, Violation, words
+from scenarios import COAP_DTLS, COAP_UDP, SCHEMES, SECURE
 
 _CYCLES = 60  # power cycles a chapter may take
 _POLLS = 3000  # polls a power cycle may take
@@ -36,7 +37,9 @@ class Life:
         self._say = say
         self._starved = starved
         self.oracle = Oracle(world)
-        self.server = peer.server = peer.Server(world)
+        self.server = server.now = server.Server(world)
+        self.server.scheme = SCHEMES[scenario.channel]
+        world.parameters = bytearray(b"\xff" * 2 * world.part["sector"])
         self._suspicious = False
         self._waits = False  # the second boot waits for a person
         self._outage_over = False
@@ -107,12 +110,14 @@ class Life:
     def _work(self, slot, image, polls):
         if self._starved:
             _forget_modules()
-        from ota.service import DOWNLOAD_HTTP, OtaService, ota_service_init
+        from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, MQTT, OtaService, ota_service_init
 
-        service = OtaService(Board(self.world, slot), self._config)
-        service.pk, service.dn, service.ds = "pk", "dn", "secret"
-        service.tls = False
-        service.dl_protcol = DOWNLOAD_HTTP
+        channel = self._scenario.channel
+        service = OtaService(Board(self.world, slot, channel in SECURE), self._config)
+        service.pk, service.dn, service.ds, service.ps = "pk", "dn", "" if channel in SECURE else "secret", "product's"
+        service.auth_server = "peer", 443
+        service.tls = channel in SECURE
+        service.trans_protcol, service.dl_protcol = (COAP, DOWNLOAD_COAP) if channel in (COAP_UDP, COAP_DTLS) else (MQTT, DOWNLOAD_HTTP)
         gives_up = self._chapter.fate == "gives up" and image.version == self._chapter.offer
         service.auto_confirm = not gives_up
         self.server.informed = None
@@ -122,7 +127,7 @@ class Life:
             self.server.delivered = 0  # what it fetches again is no repetition
             self.oracle.outage(image)
         ended = False
-        peer.sockets = 0
+        server.sockets = 0
         self.server.on_committed = lambda: self.oracle.committed(1 - slot)
         if self._starved:
             self._arm()
@@ -160,7 +165,7 @@ class Life:
         finally:
             if alone:
                 self.server.offline = False
-        self.oracle.check(peer.sockets <= 1, "%d sockets were left open" % peer.sockets)
+        self.oracle.check(server.sockets <= 1, "%d sockets were left open" % server.sockets)
         return ended
 
     def _arm(self):

@@ -1,8 +1,9 @@
-"""Runs lives: main.py WORLD SCENARIO PLAN [CUTS] [STATES]
+"""Runs lives: main.py WORLD SCENARIO, and from its input a line of PLAN CUTS STATES. (MicroPython keeps arguments for ever: they would change when it
+needs memory for the next name.)
 
 PLAN: from,to,every,seeds,pairs,salt of sim.h and starved; a random scenario runs once for each seed in [from, to). starved: if not 0, nothing is
 cut, and a life is run for every `every`th allocation in [from, to) of the device that fails, with as many behind it. CUTS: to replay them,
-"operation.shape.seed,...", or "-". Prints one FAIL line for each life that went wrong and, last, what was done. Set
+"operation.shape.seed,...", or "-". STATES: where hashes of the flash go, or "-". Prints one FAIL line for each life that went wrong and, last, what was done. Set
 MPOTA_VERBOSE to see a life.
 """
 
@@ -11,9 +12,11 @@ import os
 import sys
 
 import clock
+import entropy
 import peer
 
 sys.modules["time"] = clock
+sys.modules["os"] = entropy
 sys.modules["socket"] = peer
 
 import builtins
@@ -33,12 +36,16 @@ def warm():
 
     net.install(None, 3000, lambda blocking=False: None)
     import urequests
-    from ota import install, notice, rules, running, service
-    from ota.download import http
-    from ota.transport import mqtt
+    from ota import install, md5, notice, rules, running, service
+    from ota.download import coap, coap_url, http
+    from ota.transport import coap, mqtt
     from ota.verify import digestsign
 
     service.forget = lambda *names: None
+
+
+def silent(*args):
+    pass
 
 
 def numbers(text):
@@ -65,7 +72,7 @@ def verdict(life):
 
 def live(world, scenario, name, say, verbose, starved=None):
     """One life and, by forks, all those that it is cut into. Returns its operations; allocations, if that is what fails."""
-    life = Life(world, scenario, say if verbose else None, starved)
+    life = Life(world, scenario, say if verbose else silent if starved else None, starved)  # to put words together takes memory, too
     wrong = verdict(life)
     operations, path, _, _ = _sim.life()
     if wrong:
@@ -77,13 +84,12 @@ def live(world, scenario, name, say, verbose, starved=None):
     return _starve.counts()[0] if starved else operations
 
 
-def main(folder, name, plan, cuts="-", states=""):
+def main(folder, name, plan, cuts, states):
     world = World(folder)
     setup(world)
     say = print
     verbose = os.getenv("MPOTA_VERBOSE")
-    if not verbose:
-        builtins.print = _starve.outside(lambda *args: None)
+    builtins.print = _starve.outside(print if verbose else silent)
     start, end, every, seeds, pairs, salt, starved = (int(n) for n in plan.split(","))
     operations = 0
     if not starved:
@@ -107,9 +113,9 @@ def main(folder, name, plan, cuts="-", states=""):
                 scenario = RANDOM[name](seed)
                 _sim.plan((0, 0, 1, 1, 0, seed, world.operations(scenario.random)), ())
                 live(world, scenario, "s%d" % seed, say, verbose)
-    if states:
+    if states != "-":
         _sim.save_states(states)
     say("DONE", operations, _sim.stats())
 
 
-main(*sys.argv[1:])
+main(*sys.argv[1:], *sys.stdin.readline().split())

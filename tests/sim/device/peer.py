@@ -1,126 +1,27 @@
-"""The other end of the wire: a broker, an OTA service and a web server in the device's process, that speak the bytes of MQTT
-3.1.1 and HTTP. Stands for `socket`."""
+"""The other end of the wire: a broker and a web server in the device's process, that speak the bytes of MQTT 3.1.1 and HTTP.
+Stands for `socket`."""
 
 # SPDX-License-Identifier: MIT
-import json
-
 import clock
+import server
 from _starve import outside
+from datagrams import Datagrams
 
 SOCK_STREAM = 1
+SOCK_DGRAM = 2
 AF_INET = 2
 _ECONNREFUSED = 111
 _ECONNRESET = 104
-_HTTP_PORT = 80
+_MQTT_PORT = 1883
 _WAIT_MS = 500
-_COMMITTED = 100  # step of a report
-_OF_PATCH = range(1070, 1076)  # codes
-
-server = None  # the Server of this life
-sockets = 0  # that are open
 
 
-class Server:
-    """What the server offers, how badly it does so, and what the device told it.
-
-    offer: an artifact (world.py) or None. offline: nothing answers. drops: offsets of the artifact at which the connection
-    is lost, each once. ranges: answer Range requests. corrupt: how many answers carry a wrong byte."""
-
-    def __init__(self, world):
-        self._world = world
-        self.offer = None
-        self.offline = False
-        self.ranges = True
-        self.drops = []
-        self.corrupt = 0
-        self.lied = False
-        self.on_committed = None  # called when the device says that an update is committed
-        self.instead = None  # what it offers when the device refuses a patch for good
-        self.informed = None  # version of the last inform
-        self.failures = []  # (step, code) reported
-        self.delivered = 0  # artifact bytes the device has got, highest offset
-        self.repeated = 0  # most bytes that a request asked for again
-        self.requests = 0
-
-    def tell(self, offer):
-        """Offers an artifact from now on."""
-        self.offer = offer
-        self.failures = []
-        self.lied = False
-        self.delivered = self.repeated = 0
-
-    def told(self, topic, payload):
-        """A message from the device; returns the answer to publish or None."""
-        message = json.loads(payload)["params"]
-        if "version" in message:
-            self.informed = message["version"]
-        elif "step" in message:
-            step = int(message["step"])
-            if step < 0:
-                self._refused(step, int(message["desc"].split(" ")[0]))
-            elif step == _COMMITTED:
-                self.on_committed()
-            return None
-        if self.offer and self.offer.version != self.informed:
-            return self._upgrade(self.offer)
-        return None
-
-    def _refused(self, step, code):
-        if self.instead and self.offer.patch and code in _OF_PATCH:
-            self.tell(self.instead)
-        self.failures.append((step, code))
-
-    def _upgrade(self, offer):
-        return json.dumps(
-            {
-                "code": "1000",
-                "id": 1,
-                "message": "success",
-                "data": {
-                    "url": "http://peer/" + offer.name,
-                    "version": offer.version,
-                    "size": offer.size,
-                    "signMethod": "SHA256",
-                    "sign": offer.digest,
-                    "digestsign": offer.digestsign,
-                    "isDiff": offer.patch,
-                },
-            }
-        ).encode()
-
-    def answer(self, lines):
-        """(head, data, from where) of an HTTP answer."""
-        self.requests += 1
-        offer = self._world.offers[lines[0].split(b" ")[1][1:].decode()]
-        data = offer.data
-        start = 0
-        for line in lines:
-            if line.startswith(b"Range: bytes=") and self.ranges:
-                start = int(line[13:-1])
-        if offer == self.offer and self.delivered > start and self.ranges:
-            self.repeated = max(self.repeated, self.delivered - start)
-        if self.corrupt:
-            self.corrupt -= 1
-            self.lied = True
-            data = bytearray(data)
-            data[len(data) // 2] ^= 0x20
-        head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\nETag: \"%s\"\r\n" % (
-            b"206 Partial Content" if start else b"200 OK",
-            len(data) - start,
-            offer.digest[:8].encode(),
-        )
-        if start:
-            head += b"Content-Range: bytes %d-%d/%d\r\n" % (start, len(data) - 1, len(data))
-        return head + b"\r\n", data, start
-
-
-class socket:
+class Stream:
     """A raw socket: what comes back is decided when the request is whole."""
 
     @outside
     def __init__(self, *args):
-        global sockets
-        sockets += 1
+        server.sockets += 1
         self._open = True
         self._in = bytearray()
         self._out = []  # [bytes-like, position, artifact offset or None]
@@ -137,14 +38,13 @@ class socket:
 
     @outside
     def connect(self, address):
-        if server.offline:
+        if server.now.offline:
             raise OSError(_ECONNREFUSED)
-        self._mqtt = address[1] != _HTTP_PORT
+        self._mqtt = address[1] == _MQTT_PORT
 
     @outside
     def close(self):
-        global sockets
-        sockets -= self._open
+        server.sockets -= self._open
         self._open = False
 
     @outside
@@ -152,11 +52,13 @@ class socket:
         self._in.extend(data)
         if self._mqtt:
             self._packets()
-        elif self._in[-4:] == b"\r\n\r\n":
-            lines = bytes(self._in).split(b"\r\n")
-            self._in = bytearray()
-            head, body, start = server.answer(lines)
-            self._out = [[head, 0, None], [memoryview(body)[start:], 0, start]]
+        else:
+            head, _, body = bytes(self._in).partition(b"\r\n\r\n")
+            lines = head.split(b"\r\n")
+            if _ and len(body) == _length(lines):
+                self._in = bytearray()
+                head, body, start = _registration() if lines[0].startswith(b"POST ") else _answer(lines)
+                self._out = [[head, 0, None], [memoryview(body)[start or 0 :], 0, start]]
         return len(data)
 
     def read(self, n):
@@ -166,7 +68,7 @@ class socket:
 
     @outside
     def readinto(self, buf):
-        if server.offline:
+        if server.now.offline:
             raise OSError(_ECONNRESET)
         while self._out:
             part = self._out[0]
@@ -177,7 +79,7 @@ class socket:
                 buf[:n] = part[0][part[1] : part[1] + n]
                 part[1] += n
                 if part[2] is not None:
-                    server.delivered = max(server.delivered, part[2] + part[1])
+                    server.now.got(part[2] + part[1])
                 return n
             if not self._lost:
                 self._out.pop(0)
@@ -189,12 +91,8 @@ class socket:
     def _until_drop(self, at, n):
         if self._lost:
             raise OSError(_ECONNRESET)
-        for drop in server.drops:
-            if at <= drop < at + n:
-                server.drops.remove(drop)
-                self._lost = True
-                return drop - at
-        return n
+        end, self._lost = server.now.lost(at, at + n)
+        return end - at
 
     def _packets(self):
         while True:
@@ -233,7 +131,7 @@ class socket:
         if kind & 6:
             self._send(b"\x40\x02" + body[end : end + 2])
             end += 2
-        answer = server.told(topic, body[end:])
+        answer = server.now.told(topic, body[end:])
         if answer:
             words = topic.split(b"/")
             topic = b"/ota/device/upgrade/%s/%s" % (words[4], words[5])
@@ -242,6 +140,40 @@ class socket:
 
     def _send(self, data):
         self._out.append([data, 0, None])
+
+
+def _length(lines):
+    """Of a request's body."""
+    for line in lines:
+        if line.startswith(b"Content-Length: "):
+            return int(line[16:])
+    return 0
+
+
+def _registration():
+    body = b'{"code":200,"data":{"productKey":"pk","deviceName":"dn","deviceSecret":"secret"}}'
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body, None
+
+
+def _answer(lines):
+    """(head, data, from where) of an HTTP answer."""
+    start = 0
+    for line in lines:
+        if line.startswith(b"Range: bytes=") and server.now.ranges:
+            start = int(line[13:-1])
+    offer, data = server.now.artifact(lines[0].split(b" ")[1][1:].decode(), start)
+    head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\nETag: \"%s\"\r\n" % (
+        b"206 Partial Content" if start else b"200 OK",
+        len(data) - start,
+        offer.digest[:8].encode(),
+    )
+    if start:
+        head += b"Content-Range: bytes %d-%d/%d\r\n" % (start, len(data) - 1, len(data))
+    return head + b"\r\n", data, start
+
+
+def socket(family=AF_INET, kind=SOCK_STREAM, proto=0):
+    return Datagrams() if kind == SOCK_DGRAM else Stream()
 
 
 @outside

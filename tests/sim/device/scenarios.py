@@ -10,6 +10,9 @@ import random
 import _sim
 
 UNWRITABLE, ENDURANCE, ROT = 1, 2, 3  # enum sim_fault
+MQTT_TCP, MQTT_TLS, COAP_UDP, COAP_DTLS = "mqtt", "mqtts", "coap", "coaps"
+SECURE = MQTT_TLS, COAP_DTLS
+SCHEMES = {MQTT_TCP: "http", MQTT_TLS: "https", COAP_UDP: "coap", COAP_DTLS: "coaps"}
 
 
 class Chapter:
@@ -27,10 +30,11 @@ class Chapter:
 
 class Scenario:
     """factory: what lies in slot A at first, or None for a blank flash: a person then sends 1.0.0 to the console. random: how many
-    cuts there are while a sector is written, on average, or 0."""
+    cuts there are while a sector is written, on average, or 0. channel: of the four; over a secure one the device registers first."""
 
-    def __init__(self, *chapters, factory="1.0.0", random=0):
+    def __init__(self, *chapters, factory="1.0.0", random=0, channel=MQTT_TCP):
         self.factory = factory
+        self.channel = channel
         self.chapters = (Chapter(None, "1.0.0"),) + chapters
         self.random = random
 
@@ -63,6 +67,10 @@ CUT = {
     "no-range": lambda: Scenario(Chapter("1.1.0", "1.1.0", setup=_without_ranges)),
     "lying": lambda: Scenario(Chapter("1.1.0", "1.1.0", setup=_lying)),
     "foreign": lambda: Scenario(Chapter("foreign", "1.0.0", told=(1006, 1031)), SECOND),
+    "coap": lambda: Scenario(Chapter("1.1.0", "1.1.0", setup=_lossy), SECOND, channel=COAP_UDP),
+    "coap-patch": lambda: Scenario(Chapter("patch", "1.1.9"), SECOND, channel=COAP_UDP),
+    "tls": lambda: Scenario(Chapter("1.1.0", "1.1.0"), SECOND, channel=MQTT_TLS),
+    "dtls": lambda: Scenario(Chapter("1.1.0", "1.1.0"), SECOND, channel=COAP_DTLS),
     "console": lambda: Scenario(Chapter("1.1.0", "1.1.0"), factory=None),
 }
 
