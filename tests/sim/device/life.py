@@ -108,54 +108,22 @@ class Life:
             return False
 
     def _work(self, slot, image, polls):
-        if self._starved:
-            _forget_modules()
-        from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, MQTT, OtaService, ota_service_init
-
-        channel = self._scenario.channel
-        service = OtaService(Board(self.world, slot, channel in SECURE), self._config)
-        service.pk, service.dn, service.ds, service.ps = "pk", "dn", "" if channel in SECURE else "secret", "product's"
-        service.auth_server = "peer", 443
-        service.tls = channel in SECURE
-        service.trans_protcol, service.dl_protcol = (COAP, DOWNLOAD_COAP) if channel in (COAP_UDP, COAP_DTLS) else (MQTT, DOWNLOAD_HTTP)
-        gives_up = self._chapter.fate == "gives up" and image.version == self._chapter.offer
-        service.auto_confirm = not gives_up
+        """The image's part of a power cycle. True if the chapter's end was reached in it."""
+        service = self._service(slot)
+        is_new = image.version == self._chapter.offer
+        service.auto_confirm = not (is_new and self._chapter.fate == "gives up")
+        alone = is_new and self._chapter.fate == "alone" and not self._outage_over
         self.server.informed = None
-        alone = self._chapter.fate == "alone" and image.version == self._chapter.offer and not self._outage_over
+        self.server.on_committed = lambda: self.oracle.committed(1 - slot)
+        server.sockets = 0
         if alone:
             self.server.offline = True
             self.server.delivered = 0  # what it fetches again is no repetition
             self.oracle.outage(image)
         ended = False
-        server.sockets = 0
-        self.server.on_committed = lambda: self.oracle.committed(1 - slot)
-        if self._starved:
-            self._arm()
         try:
-            try:
-                _starve.inside(ota_service_init)(service)
-            except MemoryError:
-                if not self._starved:
-                    raise
-                return False  # the application restarts
-            poll = _starve.inside(service.poll)
-            for i in range(polls):
-                if not poll() and self._starved:
-                    clock.sleep_ms(_IDLE_MS)
-                if alone:
-                    clock.sleep_ms(_OUTAGE_MS)
-                if not service.in_trial:
-                    self.oracle.confirmed(image)
-                    if self._has_ended(service, image):
-                        self._ended = image.version
-                        ended = True
-                        break
-                if gives_up and service.in_trial and self.server.informed:
-                    service.rollback()
-                if (i + 1) % _ASK == 0:
-                    service.check()
-            else:
-                self.oracle.check(polls < _POLLS or not self._starved, "nothing more came of it: " + service.status())
+            if self._starts(service):
+                ended = self._serves(service, image, polls, alone)
         except Reset:
             self._outage_over = self._outage_over or alone
         except (OSError, MemoryError) as e:
@@ -168,9 +136,52 @@ class Life:
         self.oracle.check(server.sockets <= 1, "%d sockets were left open" % server.sockets)
         return ended
 
-    def _arm(self):
-        """A reset gives the memory back."""
-        _starve.arm(*(0, 0) if _starve.counts()[1] else self._starved)
+    def _service(self, slot):
+        if self._starved:
+            _forget_modules()
+        from ota.service import COAP, DOWNLOAD_COAP, DOWNLOAD_HTTP, MQTT, OtaService
+
+        channel = self._scenario.channel
+        service = OtaService(Board(self.world, slot, channel in SECURE), self._config)
+        service.pk, service.dn, service.ds, service.ps = "pk", "dn", "" if channel in SECURE else "secret", "product's"
+        service.auth_server = "peer", 443
+        service.tls = channel in SECURE
+        service.trans_protcol, service.dl_protcol = (COAP, DOWNLOAD_COAP) if channel in (COAP_UDP, COAP_DTLS) else (MQTT, DOWNLOAD_HTTP)
+        return service
+
+    def _starts(self, service):
+        """Whether it does: without memory for it the application restarts. A reset gives the memory back."""
+        from ota.service import ota_service_init
+
+        if self._starved:
+            _starve.arm(*(0, 0) if _starve.counts()[1] else self._starved)
+        try:
+            _starve.inside(ota_service_init)(service)
+            return True
+        except MemoryError:
+            if not self._starved:
+                raise
+            return False
+
+    def _serves(self, service, image, polls, alone):
+        """True once the chapter has ended, False if it has not after these polls."""
+        poll = _starve.inside(service.poll)
+        for i in range(polls):
+            if not poll() and self._starved:
+                clock.sleep_ms(_IDLE_MS)
+            if alone:
+                clock.sleep_ms(_OUTAGE_MS)
+            if not service.in_trial:
+                self.oracle.confirmed(image)
+                if self._has_ended(service, image):
+                    self._ended = image.version
+                    return True
+            if not service.auto_confirm and service.in_trial and self.server.informed:
+                service.rollback()
+            if (i + 1) % _ASK == 0:
+                service.check()
+        self.oracle.check(polls < _POLLS or not self._starved, "nothing more came of it: " + service.status())
+        return False
 
     def _has_ended(self, service, image):
         chapter = self._chapter
