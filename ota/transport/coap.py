@@ -230,7 +230,7 @@ class Coap:
         forget()
         self._link.close()
         self._doing = 0
-        self._session.token = self._informed = None
+        self._session.token = self._informed = self._delivered = None
         self._pause(e)
 
     def _pause(self, why):
