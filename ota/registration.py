@@ -66,7 +66,7 @@ class Registration:
         self._next_ms = time.ticks_add(time.ticks_ms(), wait)
         code = _E_MEMORY if isinstance(e, MemoryError) else e.errno or _E_MEMORY
         try:
-            print("ota: no registration, %s (%d)" % (reason.of(code)[1], code))
+            print("ota: registering: %s (%d)" % (reason.of(code)[1], code))
         except MemoryError:
             pass  # it is tried again all the same
 

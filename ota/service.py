@@ -127,8 +127,8 @@ class OtaService:
             raise RuntimeError("not initialised")
 
     def _open_transport(self):
-        self._transport = channel.transport(self, self._board, self._config, (self._receive, self._connected, self._registered), self._buf)
-        self._report = Report(self._transport)
+        transport = channel.transport(self, self._board, self._config, (self._receive, self._connected, self._registered), self._buf)
+        self._report, self._transport = Report(transport), transport  # both or none
 
     def _registered(self, ds):
         self.ds = ds

@@ -76,7 +76,11 @@ class Mqtt:
 
     def request(self, version):
         """Asks the server whether there is an upgrade; the answer comes as a message."""
-        return self._publish("request", message.inform(version), 1)
+        try:
+            return self._publish("request", message.inform(version), 1)
+        except MemoryError as e:
+            self.lost(e)  # the next connection asks, too
+            return False
 
     def report(self, step, desc="", qos=0):
         """Progress. qos 1 waits until the broker has it; returns whether it was sent."""
