@@ -131,11 +131,12 @@ class Prover:
     def live(self, task, cuts="-", states="-", **environment):
         """Runs the program. If allocations fail, the device's modules are the frozen ones, as on a board: what an import takes counts."""
         heap = "24m" if task.size == "full" else "2m"
-        path = f"{HERE / 'device'}:" + (".frozen" if task.starved and self.source == ROOT else f"{self.source}:{BUILD / 'lib'}")
+        path = ".frozen" if task.starved and self.source == ROOT else f"{self.source}:{BUILD / 'lib'}"
+        said = "\t".join((str(self.world(task.board, task.size)), task.scenario, task.plan, cuts, str(states)))
         return subprocess.run(
-            [str(self.program), "-X", f"heapsize={heap}", str(HERE / "device" / "main.py"), str(self.world(task.board, task.size)), task.scenario],
+            [str(self.program), "-X", f"heapsize={heap}", "-m", "main"], cwd=HERE / "device", input=said + "\n",
             env={**os.environ, "MPOTA_SIM": str(self.library), "MICROPYPATH": path, **environment},
-            input=f"{task.plan} {cuts} {states}\n", capture_output=True, text=True, timeout=TIMEOUT_S)  # fmt: skip
+            capture_output=True, text=True, timeout=TIMEOUT_S)  # fmt: skip
 
     def run(self, task, **more):
         states = self.folder / f"states-{hashlib.sha256(task.key.encode()).hexdigest()[:16]}"

@@ -1,8 +1,8 @@
 """`make prove`: the power-cut campaign (DESIGN.md, "A cut never bricks"): every flash operation of whole lives, cut inside; and every
 allocation of whole lives, failing.
 
-prove.py [--board NAME] [--quick] [--id ID]. An ID is BOARD/SIZE/SCENARIO/CUTS and replays one life in words;
-emulated/STORY/CUT one of the emulated chip's.
+prove.py [--board NAME] [--quick] [--id ID]. An ID is BOARD/SIZE/SCENARIO/CUTS and replays one life in words; with mALLOCATION.COUNT for CUTS one
+without memory; emulated/STORY/CUT one of the emulated chip's.
 """
 # SPDX-License-Identifier: MIT
 
@@ -82,7 +82,7 @@ def run(name, console, work):
 
 def prove(boards, name, console):
     """The campaign, its table; True if all is well."""
-    prover, totals = run(name, console, lambda *how: campaign(how[0], boards, DEPTHS[name], *how[1:]))
+    prover, totals = run(name, console, lambda prover, journal, show: campaign(prover, boards, DEPTHS[name], journal, show))
     print_totals(console, totals)
     good = True
     for board, total in totals.items():
@@ -96,14 +96,17 @@ def prove(boards, name, console):
 
 def starve(every, name, console):
     """The campaign of failing allocations, its table; True if all is well."""
-    prover, stories = run(f"memory-{name}", console, lambda *how: starved.campaign(how[0], starved.STORIES, every, *how[1:]))
+    prover, stories = run(f"memory-{name}", console, lambda prover, journal, show: starved.campaign(prover, starved.STORIES, every, journal, show))
     table = Table("story", "allocations", "lives", "failures", title="No memory, no matter")
     for story, (made, lives, failures) in stories.items():
         table.add_row(story, f"{made:,}", f"{lives:,}", str(len(failures)))
     console.print(table)
     failures = [failure for _, _, found in stories.values() for failure in found]
     tell_failures(prover, console, failures)
-    return not failures
+    nothing = [story for story, (made, lives, _) in stories.items() if not (made and lives > 1)]
+    for story in nothing:
+        console.print(f"[red]{story}: no allocation failed[/red]")
+    return not failures and not nothing
 
 
 def replay(identity, console):
@@ -137,7 +140,7 @@ def everything(board, quick, console):
 @click.option("--quick", is_flag=True, help="A seeded sample of all boards in about three minutes.")
 @click.option("--id", "identity", help="Replays one life in words.")
 def main(board, quick, identity):
-    """Cuts the power inside every flash operation of whole updates."""
+    """Cuts the power inside every flash operation of whole updates, and fails every allocation."""
     console = Console()
     started = time.monotonic()
     try:

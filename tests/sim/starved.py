@@ -1,5 +1,5 @@
 """The campaign of failing allocations: each one that the device makes in whole updates fails, alone or with those behind it, until the next
-reset (DESIGN.md, "Memory"). The judge is the power-cut campaign's, and no power cycle helps.
+reset (DESIGN.md, "The service"). The judge is the power-cut campaign's, and no power cycle helps.
 """
 # SPDX-License-Identifier: MIT
 
@@ -16,13 +16,15 @@ CHUNK = 500
 def campaign(prover, stories, every, journal, show=None):
     """One allocation in `every`. Returns {story: (allocations of a life, lives, failures)}. show(done, total, words)."""
     whole = {story: Task(BOARD, SIZE, story, 0, 0, starved=1) for story in stories}
-    made = {story: run_once(prover, task, journal).operations for story, task in whole.items()}
+    results = {story: [run_once(prover, task, journal)] for story, task in whole.items()}
+    made = {story: first.operations for story, (first,) in results.items()}
     tasks = [
         chunk for story in stories for count in COUNTS
         for chunk in chunks(replace(whole[story], start=1, end=made[story] + 1, every=every, starved=count), CHUNK * every)
     ]
-    lives, failures = dict.fromkeys(stories, 0), {story: [] for story in stories}
     for task, result in run_all(prover, tasks, journal, show):
-        lives[task.scenario] += result.lives
-        failures[task.scenario] += [tuple(failure) for failure in result.failures]
-    return {story: (made[story], lives[story], failures[story]) for story in stories}
+        results[task.scenario].append(result)
+    return {
+        story: (made[story], sum(result.lives for result in found), [tuple(failure) for result in found for failure in result.failures])
+        for story, found in results.items()
+    }

@@ -36,7 +36,10 @@ class Driver:
         if offset < self._end:
             self._done(_sim.write(offset, buf))
         else:
-            self._parameters[offset - self._end : offset - self._end + len(buf)] = buf
+            for at, byte in enumerate(buf, offset - self._end):
+                if byte & ~self._parameters[at]:
+                    raise OSError(self._errno)
+                self._parameters[at] = byte
 
     @outside
     def flash_erase(self, sector):

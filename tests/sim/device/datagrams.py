@@ -9,7 +9,7 @@ import server
 from _starve import outside
 
 _CON, _ACK = 0, 2
-_CHANGED, _CONTENT, _NOT_FOUND = 68, 69, 132
+_CHANGED, _CONTENT = 68, 69
 _ETAG, _OBSERVE, _URI_PATH, _BLOCK2, _SIZE2 = 4, 6, 11, 23, 28
 _MORE = 8
 _NO_UPGRADE = b'{"data":{}}'

@@ -28,7 +28,8 @@ def _forget_modules():
 
 
 class Life:
-    """starved: (first, count): of the device's allocations that fail, until the next reset. It then has to get on without a power cycle."""
+    """starved: (first, count): of the device's allocations that fail, until the next reset. Within a chapter it then has to get on without a power
+    cycle."""
 
     def __init__(self, world, scenario, say=None, starved=None):
         self.world = world
@@ -70,9 +71,9 @@ class Life:
         raise Violation("%s never ran confirmed" % (self._chapter.ends or self._chapter.offer))
 
     def _later(self):
-        """The next days: nobody answers, and nothing may change."""
+        """The next days: nobody answers, and nothing may change. Not where memory is short: they are power cycles."""
         self.server.offline = True
-        for day in range(_DAYS):
+        for day in range(0 if self._starved else _DAYS):
             self._suspicious = day == 1
             self._cycle(_QUIET_POLLS)
         self.server.offline = False
@@ -133,7 +134,6 @@ class Life:
         finally:
             if alone:
                 self.server.offline = False
-        self.oracle.check(server.sockets <= 1, "%d sockets were left open" % server.sockets)
         return ended
 
     def _service(self, slot):
@@ -165,10 +165,11 @@ class Life:
 
     def _serves(self, service, image, polls, alone):
         """True once the chapter has ended, False if it has not after these polls."""
-        poll = _starve.inside(service.poll)
+        poll, check, rollback = _starve.inside(service.poll), _starve.inside(service.check), _starve.inside(service.rollback)
         for i in range(polls):
             if not poll() and self._starved:
                 clock.sleep_ms(_IDLE_MS)
+            self.oracle.check(server.sockets <= 1 + service.updating, "%d sockets were left open" % server.sockets)
             if alone:
                 clock.sleep_ms(_OUTAGE_MS)
             if not service.in_trial:
@@ -177,10 +178,10 @@ class Life:
                     self._ended = image.version
                     return True
             if not service.auto_confirm and service.in_trial and self.server.informed:
-                service.rollback()
+                rollback()
             if (i + 1) % _ASK == 0:
-                service.check()
-        self.oracle.check(polls < _POLLS or not self._starved, "nothing more came of it: " + service.status())
+                check()
+        self.oracle.check(not self._starved, "nothing more came of it: " + service.status())
         return False
 
     def _has_ended(self, service, image):

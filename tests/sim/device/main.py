@@ -1,8 +1,9 @@
-"""Runs lives: main.py WORLD SCENARIO, and from its input a line of PLAN CUTS STATES. (MicroPython keeps arguments for ever: they would change when it
-needs memory for the next name.)
+"""Runs lives as a line of its input says: WORLD SCENARIO PLAN CUTS STATES, with tabs between. (MicroPython keeps arguments for ever, as it does the
+names in a program: their lengths would change at which name it needs more memory for them.)
 
 PLAN: from,to,every,seeds,pairs,salt of sim.h and starved; a random scenario runs once for each seed in [from, to). starved: if not 0, nothing is
-cut, and a life is run for every `every`th allocation in [from, to) of the device that fails, with as many behind it. CUTS: to replay them,
+cut, and a life is run for every `every`th allocation in [from, to) of the device; that one fails, and those behind it, so many together; with `to` 0
+a life in which none fails. CUTS: to replay them,
 "operation.shape.seed,...", or "-". STATES: where hashes of the flash go, or "-". Prints one FAIL line for each life that went wrong and, last, what was done. Set
 MPOTA_VERBOSE to see a life.
 """
@@ -14,6 +15,7 @@ import sys
 import clock
 import entropy
 import peer
+import tls  # or the device would be charged with compiling it
 
 sys.modules["time"] = clock
 sys.modules["os"] = entropy
@@ -118,4 +120,4 @@ def main(folder, name, plan, cuts, states):
     say("DONE", operations, _sim.stats())
 
 
-main(*sys.argv[1:], *sys.stdin.readline().split())
+main(*sys.stdin.readline()[:-1].split("\t"))

@@ -53,9 +53,9 @@ class Stream:
         if self._mqtt:
             self._packets()
         else:
-            head, _, body = bytes(self._in).partition(b"\r\n\r\n")
+            head, end, body = bytes(self._in).partition(b"\r\n\r\n")
             lines = head.split(b"\r\n")
-            if _ and len(body) == _length(lines):
+            if end and len(body) == _length(lines):
                 self._in = bytearray()
                 head, body, start = _registration() if lines[0].startswith(b"POST ") else _answer(lines)
                 self._out = [[head, 0, None], [memoryview(body)[start or 0 :], 0, start]]

@@ -69,8 +69,8 @@ CUT = {
     "foreign": lambda: Scenario(Chapter("foreign", "1.0.0", told=(1006, 1031)), SECOND),
     "coap": lambda: Scenario(Chapter("1.1.0", "1.1.0", setup=_lossy), SECOND, channel=COAP_UDP),
     "coap-patch": lambda: Scenario(Chapter("patch", "1.1.9"), SECOND, channel=COAP_UDP),
-    "tls": lambda: Scenario(Chapter("1.1.0", "1.1.0"), SECOND, channel=MQTT_TLS),
-    "dtls": lambda: Scenario(Chapter("1.1.0", "1.1.0"), SECOND, channel=COAP_DTLS),
+    "tls": lambda: Scenario(Chapter("1.1.0", "1.0.0", "hang", (1090,)), SECOND, channel=MQTT_TLS),
+    "dtls": lambda: Scenario(Chapter("1.1.0", "1.0.0", "hang", (1090,)), SECOND, channel=COAP_DTLS),
     "console": lambda: Scenario(Chapter("1.1.0", "1.1.0"), factory=None),
 }
 

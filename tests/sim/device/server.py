@@ -13,8 +13,8 @@ sockets = 0  # that are open
 class Server:
     """What the server offers, how badly it does so, and what the device told it.
 
-    offer: an artifact (world.py) or None. offline: nothing answers. drops: offsets of the artifact at which the connection
-    is lost, each once. ranges: answer Range requests. corrupt: how many answers carry a wrong byte."""
+    offer: an artifact (world.py) or None. offline: nothing answers. drops: offsets of the artifact at which the connection,
+    or a datagram, is lost, each once. ranges: answer Range requests. corrupt: how many answers carry a wrong byte."""
 
     def __init__(self, world):
         self._world = world
@@ -30,7 +30,6 @@ class Server:
         self.failures = []  # (step, code) reported
         self.delivered = 0  # artifact bytes the device has got, highest offset
         self.repeated = 0  # most bytes that a request asked for again
-        self.requests = 0
         self.scheme = "http"  # of the artifacts' URLs
 
     def tell(self, offer):
@@ -83,7 +82,6 @@ class Server:
 
     def artifact(self, name, start, end=None):
         """(offer, its bytes) for a request of those from start to end."""
-        self.requests += 1
         offer = self._world.offers[name]
         data = offer.data
         if offer == self.offer and self.delivered > start and self.ranges:
