@@ -137,7 +137,7 @@ def everything(board, quick, console):
 
 @click.command()
 @click.option("--board", type=click.Choice(list(world.PARTS)), help="Only this one.")
-@click.option("--quick", is_flag=True, help="A seeded sample of all boards in about three minutes.")
+@click.option("--quick", is_flag=True, help="A seeded sample of all boards in about two minutes.")
 @click.option("--id", "identity", help="Replays one life in words.")
 def main(board, quick, identity):
     """Cuts the power inside every flash operation of whole updates, and fails every allocation."""

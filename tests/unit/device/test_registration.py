@@ -6,6 +6,7 @@ import sys
 from ota import registration
 from ota.transport import net
 
+from bench import Bench
 from fakes import Board, clock, code_of
 from wires import no_feed
 
@@ -113,6 +114,25 @@ def test_what_the_secret_leads_to_is_tried_again_later_too():
     finally:
         registration.settings.secret = kept
     assert secrets == ["ds", "ds"]
+
+
+def test_channel_and_its_reports_come_together_or_not_at_all():
+    from ota import service
+
+    def short(transport):
+        raise MemoryError
+
+    bench = Bench()
+    del bench.service._open_transport
+    kept, service.Report = service.Report, short
+    try:
+        bench.service._registered("ds")
+        assert False, "there was no memory for it"
+    except MemoryError:
+        pass
+    finally:
+        service.Report = kept
+    assert bench.service._transport is bench.transport
 
 
 def test_registration_stands_in_for_a_transport():
