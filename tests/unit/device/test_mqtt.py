@@ -226,10 +226,11 @@ def test_what_there_is_no_memory_to_say_is_said_after_the_next_connection():
     bench.mqtt._on_connect = short
     bench.mqtt.poll()
     assert not bench.mqtt.connected and bench.wire.closed
-    bench = Bench().online()
-    bench.mqtt._publish = short
-    assert bench.mqtt.report(1) is False
-    assert not bench.mqtt.connected and bench.wire.closed
+    for say in (lambda mqtt: mqtt.report(1), lambda mqtt: mqtt.request("1.0.0")):
+        bench = Bench().online()
+        bench.mqtt._publish = short
+        assert say(bench.mqtt) is False
+        assert not bench.mqtt.connected and bench.wire.closed
 
 
 def test_close_says_goodbye():
