@@ -268,6 +268,7 @@ std::vector<Seed> find_seeds(const Job &job, const Sites &old_sites, const Sites
     }
     add_erased_seeds(seeds, job);
     add_pointer_seeds(seeds, job, old_sites, new_sites);
+    // Runs that are nearly in order, one behind the other: std::sort falls into its slow case on them.
     std::stable_sort(seeds.begin(), seeds.end(), [](const Seed &a, const Seed &b) {
         return a.at != b.at ? a.at < b.at : a.diagonal != b.diagonal ? a.diagonal < b.diagonal : a.end < b.end;
     });
