@@ -1,11 +1,10 @@
-"""Runs lives as a line of its input says: WORLD SCENARIO PLAN CUTS STATES, with tabs between. (MicroPython keeps arguments for ever, as it does the
-names in a program: their lengths would change at which name it needs more memory for them.)
+"""Runs lives as a line of its input says: WORLD SCENARIO PLAN CUTS STATES, with tabs between. (MicroPython keeps arguments for ever, as it does
+the names in a program: their lengths would change at which name it needs more memory for them.)
 
 PLAN: from,to,every,seeds,pairs,salt of sim.h and starved; a random scenario runs once for each seed in [from, to). starved: if not 0, nothing is
-cut, and a life is run for every `every`th allocation in [from, to) of the device; that one fails, and those behind it, so many together; with `to` 0
-a life in which none fails. CUTS: to replay them,
-"operation.shape.seed,...", or "-". STATES: where hashes of the flash go, or "-". Prints one FAIL line for each life that went wrong and, last, what was done. Set
-MPOTA_VERBOSE to see a life.
+cut, and a life is run for every `every`th allocation in [from, to) of the device; that one fails, and those behind it, so many together; with `to`
+0 a life in which none fails. CUTS: to replay them, "operation.shape.seed,...", or "-". STATES: where hashes of the flash go, or "-". Prints one
+FAIL line for each life that went wrong and, last, what was done. Set MPOTA_VERBOSE to see a life.
 """
 
 # SPDX-License-Identifier: MIT
