@@ -19,24 +19,37 @@ def device():
 
 @device.command()
 @click.argument("pk")
-@click.argument("dn")
-@click.option("--secret", metavar="DS", help="Device secret; drawn if not given.")
+@click.argument("names", metavar="DN...", nargs=-1, required=True)
+@click.option("--secret", metavar="DS", help="Device secret, of one device; drawn if not given.")
 @click.option("--product-secret", metavar="PS", help="Product secret; drawn with a product's first device if not given.")
 @state_option
 @json_option
-def add(pk, dn, secret, product_secret, state, as_json):
-    """Lets the device DN of product PK log in. A running server knows it at once."""
+def add(pk, names, secret, product_secret, state, as_json):
+    """Lets the devices DN of product PK log in, all of them or none. A running server knows them at once."""
+    if secret and len(names) > 1:
+        raise click.UsageError("--secret is for one device")
     store = Store(state, create=True)
-    _print_device(store, store.add_device(pk, dn, secret, product_secret), as_json)
+    with store.transaction():
+        added = [store.add_device(pk, dn, secret, product_secret) for dn in names]
+    if len(added) == 1:
+        _print_device(store, added[0], as_json)
+    elif as_json:
+        print_json([_facts(store, device) for device in added])
+    else:
+        print_table(("product", "device", "secret"), [(device.pk, device.dn, device.secret) for device in added])
 
 
 @device.command()
 @click.argument("pk")
-@click.argument("dn")
+@click.argument("names", metavar="DN...", nargs=-1, required=True)
 @state_option
-def remove(pk, dn, state):
-    """Forgets the device DN of product PK: it cannot log in any more. Added again, it can register anew."""
-    click.echo(f"{Store(state).remove_device(pk, dn).name}: removed")
+def remove(pk, names, state):
+    """Forgets the devices DN of product PK, all of them or none: they cannot log in any more. Added again, they can register anew."""
+    store = Store(state)
+    with store.transaction():
+        removed = [store.remove_device(pk, dn) for dn in names]
+    for found in removed:
+        click.echo(f"{found.name}: removed")
 
 
 @device.command("list")
@@ -66,8 +79,12 @@ def show(pk, dn, state, as_json):
     _print_device(store, store.device(pk, dn), as_json, updates)
 
 
+def _facts(store, found):
+    return asdict(found) | {"product_secret": store.product_secret(found.pk)}
+
+
 def _print_device(store, found, as_json, updates=()):
-    facts = asdict(found) | {"product_secret": store.product_secret(found.pk)}
+    facts = _facts(store, found)
     if as_json:
         print_json(facts | {"updates": list(updates)})
         return
