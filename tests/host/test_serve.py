@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest.mock
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -23,12 +24,13 @@ from pathlib import Path
 import pytest
 
 from mpota import image, messages, rules, running, storage
+from mpota import publish as publishing
 from mpota.broker import Broker
 from mpota.cli import publish as cli_publish
 from mpota.errors import ToolError
 from mpota.running import Address, artifact_url
 from mpota.server import Ports, Server
-from mpota.store import Artifact
+from mpota.store import Artifact, Store
 
 from .helpers import DN, PK, SECRET, FakeDevice, mpota, mpota_json, mpota_process, serving, until
 
@@ -121,6 +123,46 @@ def test_publish_wait_is_status_1_when_a_device_fails_or_is_silent(shelf, build,
     assert done.returncode == 1
     assert "no server is running" in done.stderr
     assert "waiting" in done.stdout
+
+
+def test_publish_first_tells_the_others_once_these_run_it(shelf, build, state, device):
+    mpota("device", "add", PK, "dev02", "dev03", "--state", state)
+    new = build("1.1.0")
+    done = publish(state, shelf, new, "--first", "1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no device has told of another version" in done.stderr
+    with serving(state) as (_, server):
+        assert device.connect(server)
+        device.subscribe()
+        device.inform("1.0.0")
+        until(lambda: status(state)[0]["version"] == "1.0.0")
+        outcome = {}
+        waiting = threading.Thread(target=lambda: outcome.update(done=publish(state, shelf, new, "--first", "2", "--json", run=mpota_process)))
+        waiting.start()
+        device.upgrade()
+        assert [row["target"] for row in status(state)] == ["1.1.0", None, None]
+        device.inform("1.1.0")
+        waiting.join(10)
+    assert outcome["done"].returncode == 0, outcome["done"].stderr
+    assert [row["state"] for row in json.loads(outcome["done"].stdout)] == ["updated", "waiting", "waiting"]
+    assert mpota_json("device", "show", PK, "dev03", "--state", state)["updates"][0]["target"] == "1.1.0"
+
+
+def test_publish_first_tells_no_others_if_one_of_these_is_silent_or_removed(shelf, build, state):
+    mpota("device", "add", PK, "dev02", "dev03", "dev04", "--state", state)
+    store = Store(state)
+    for dn, version in ((DN, "1.0.0"), ("dev02", "1.0.0"), ("dev03", "0.9.0"), ("dev04", "1.1")):
+        store.set_version(PK, dn, version)
+    new = build("1.1.0")
+    done = publish(state, shelf, new, "--first", "2", "--timeout", "0.3")
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"mpota: {new}: 0 of the 2 told first run it; not told: 2\n")
+    assert "waiting" in done.stdout, "how far these are"
+    assert [row["target"] for row in status(state)] == ["1.1.0", None, "1.1.0", None]
+    waiting = []
+    with unittest.mock.patch.object(publishing.time, "sleep", lambda _: waiting or waiting.append(store.remove_device(PK, DN))):
+        done = publish(state, shelf, new, "--first", "1", "--timeout", "5")
+    assert waiting and f"{new}: 0 of the 1 told first run it; not told: 3\n" in done.stderr
 
 
 def test_device_added_while_serving_is_let_in_and_others_stay(state, device):
@@ -582,6 +624,21 @@ def test_withdraw_and_status_tell_which_devices(shelf, build, state):
     assert mpota_json("withdraw", "--product", PK, "--state", state) == []
     assert [row["device"] for row in mpota_json("status", "--only", "withdrawn", "--state", state)] == [f"{PK}/{DN}"]
     assert mpota("status", "--state", state).stdout.splitlines()[-1] == "2 devices, 1 withdrawn, 1 without a target"
+
+
+def test_devices_are_added_and_removed_all_or_none(state):
+    done = mpota("device", "add", PK, "dev02", DN, "--state", state)
+    assert f"{PK}/{DN}: device is there already" in done.stderr
+    assert [row["device"] for row in status(state)] == [f"{PK}/{DN}"]
+    added = mpota_json("device", "add", PK, "dev02", "dev03", "--state", state)
+    assert [row["dn"] for row in added] == ["dev02", "dev03"]
+    assert added[0]["secret"] != added[1]["secret"] and added[0]["product_secret"] == added[1]["product_secret"]
+    assert mpota("device", "add", PK, "dev04", "dev05", "--secret", "s", "--state", state).returncode == 2
+    shown = mpota("device", "add", PK, "dev04", "dev05", "--state", state).stdout
+    assert mpota_json("device", "show", PK, "dev05", "--state", state)["secret"] in shown
+    assert mpota("device", "remove", PK, DN, "nobody", "--state", state).returncode == 1
+    assert mpota("device", "remove", PK, "dev02", "dev04", "--state", state).stdout == f"{PK}/dev02: removed\n{PK}/dev04: removed\n"
+    assert [row["device"] for row in status(state)] == [f"{PK}/{name}" for name in (DN, "dev03", "dev05")]
 
 
 def test_device_show_has_secrets_and_history(shelf, build, state):

@@ -3,6 +3,7 @@
 
 import hashlib
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from mpota import image, keys, patching, rules, signing, storage
@@ -139,6 +140,20 @@ def _split(name):
     if not slash:
         raise ToolError(name, "not of the form PK/DN")
     return pk, dn
+
+
+def split(path, devices, count, version):
+    """The `count` devices that are told first, and the others. The first have told of another version that they run than `version`, that of
+    the image at `path`, and each version comes in its turn."""
+    seen, turns = Counter(), []
+    for device in devices:
+        if device.version and not rules.same_version(device.version, version):
+            turns.append((seen[device.version], device))
+            seen[device.version] += 1
+    if not turns:
+        raise ToolError(path, "no device has told of another version that it runs: there is none to try first")
+    first = dict.fromkeys(device for _, device in sorted(turns, key=lambda turn: turn[0])[:count])
+    return list(first), [device for device in devices if device not in first]
 
 
 def wait(store, numbers, on_change, timeout_s):

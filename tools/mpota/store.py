@@ -208,6 +208,12 @@ class Store:
             updates = [self._replace_target(db, device, number, artifact.version, scheme) for device in devices]
         return updates
 
+    def join(self, number, devices):
+        """Gives the devices the target of the update `number`; returns the ids of theirs."""
+        with self.transaction() as db:
+            update = self.updates([number])[0]
+            return [self._replace_target(db, device, update.artifact, update.version, update.scheme) for device in devices]
+
     def _add_artifact(self, db, artifact):
         return db.execute(_insert("artifact", Artifact), {**asdict(artifact), "id": None}).lastrowid
 
