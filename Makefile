@@ -167,6 +167,12 @@ test: setup ## every test that CI runs
 prove: setup ## cut the power inside every flash operation: BOARD= QUICK=1, or ID= to see one life again
 	@$(VENV)/python tests/sim/prove.py $(if $(BOARD),--board $(BOARD)) $(if $(QUICK),--quick) $(if $(ID),--id $(ID))
 
+BOARDS ?= 1000
+
+.PHONY: fleet
+fleet: setup keys ## many boards at once, each a process, and one server: BOARDS= CHANNEL=mqtt or coap
+	@$(VENV)/python tests/e2e/fleet.py --boards $(BOARDS) $(if $(CHANNEL),--channel $(CHANNEL))
+
 SECONDS ?= 60
 
 .PHONY: fuzz
