@@ -30,7 +30,7 @@ static char ssid[33], key[65];
 static uint32_t next_step_ms, next_control_ms;
 static int control = -1;
 static bool in_reach;
-static uint8_t frame[FRAME_BYTES];
+static uint8_t frame[FRAME_BYTES] __attribute__((aligned(4))); // or each copy is by bytes
 
 uint32_t chip_id(void) {
     const char *s = setting("id");
@@ -43,7 +43,7 @@ uint32_t chip_id(void) {
 
 static err_t link_output(struct netif *netif, struct pbuf *p) {
     (void)netif;
-    static uint8_t out[FRAME_BYTES];
+    static uint8_t out[FRAME_BYTES] __attribute__((aligned(4)));
     if (!attached) {
         return ERR_IF;
     }
