@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from mpota import rules
-from mpota.rules import FAILED, NOTIFIED, RUNNING, UPDATED, WAITING, Update
+from mpota.rules import FAILED, HELD, NOTIFIED, RUNNING, UPDATED, WAITING, Update
 
 NEW = Update(1, "pk", "dn", 1, "1.1.0", "https")
 
@@ -22,6 +23,20 @@ def test_only_the_informed_version_makes_an_update_done():
     running = at(NEW, (rules.informed, "1.0.0"), (rules.pushed,), (rules.reported, 100, ""))
     assert running.state == RUNNING
     assert rules.informed(running, "1.1.0", 9).state == UPDATED
+
+
+@pytest.mark.parametrize("what", [(rules.informed, "1.0.0"), (rules.reported, 50, ""), (rules.reported, -1, "1020"), (rules.reported, -3, "1090")])
+def test_what_is_held_is_moved_by_nothing_but_its_version(what):
+    held = replace(NEW, state=HELD, due=None)
+    assert at(held, what) == rules.listening(held, 9) == held
+    assert not rules.is_due(held, 9)
+    assert rules.informed(held, "1.1.0", 9).state == UPDATED
+
+
+@pytest.mark.parametrize(("new", "old", "replaced"), [("1.1.0", "1.0.9", True), ("1.1.0", "1.1.0+0", False), ("1.1.0", "2.0.0", False),
+                                                      ("1.1.0", "app-1", True), ("app-1", "app-1", False)])  # fmt: skip
+def test_only_a_higher_version_replaces_one_that_can_be_told(new, old, replaced):
+    assert rules.replaces(new, old) is replaced
 
 
 @pytest.mark.parametrize("version", ["1.1.0", "1.1.0+0"])

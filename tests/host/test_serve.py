@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import unittest.mock
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -24,7 +23,6 @@ from pathlib import Path
 import pytest
 
 from mpota import image, messages, rules, running, storage
-from mpota import publish as publishing
 from mpota.broker import Broker
 from mpota.cli import publish as cli_publish
 from mpota.errors import ToolError
@@ -125,44 +123,79 @@ def test_publish_wait_is_status_1_when_a_device_fails_or_is_silent(shelf, build,
     assert "waiting" in done.stdout
 
 
-def test_publish_first_tells_the_others_once_these_run_it(shelf, build, state, device):
-    mpota("device", "add", PK, "dev02", "dev03", "--state", state)
-    new = build("1.1.0")
+def told(store):
+    """The state of each device's update."""
+    return {update.dn: update.state for update in store.targets()}
+
+
+def test_publish_first_holds_the_others_back_until_these_run_it(shelf, build, state, device):
+    mpota("device", "add", PK, "dev02", "--secret", SECRET, "--state", state)
+    mpota("device", "add", PK, "dev03", "--state", state)
+    store, new, other = Store(state), build("1.1.0"), FakeDevice(dn="dev02")
     done = publish(state, shelf, new, "--first", "1")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "no device has told of another version" in done.stderr
+    assert (done.returncode, done.stdout, told(store)) == (1, "", {})
+    assert f"{new}: no device says that it runs what 1.1.0 replaces" in done.stderr
+    publish(state, shelf, build("1.0.1"))  # another artifact, that none of the first runs
+    with serving(state) as (process, server), contextlib.closing(other):
+        for one in (device, other):
+            assert one.connect(server)
+            one.subscribe()
+            one.inform("1.0.0")
+            assert one.upgrade()["version"] == "1.0.1"
+        shown = publish(state, shelf, new, "--first", "1", "--url-scheme", "http").stdout
+        assert "held" in shown
+        assert device.upgrade()["version"] == "1.1.0"
+        other.request("1.0.0")
+        other.progress(-1, "1020")
+        assert told(store) == {DN: "notified", "dev02": "held", "dev03": "held"} and other.inbox.empty()
+        outcome = {}
+        waiting = threading.Thread(target=lambda: outcome.update(done=publish(state, shelf, new, "--first", "1", "--wait", run=mpota_process)))
+        waiting.start()
+        assert device.upgrade()["url"].startswith("https:")
+        device.inform("1.1.0")
+        data = other.upgrade()
+        assert (data["version"], data["sign"]) == ("1.1.0", hashlib.sha256(new.read_bytes()).hexdigest())
+        assert told(store) == {DN: "updated", "dev02": "notified", "dev03": "waiting"}
+        other.inform("1.1.0")
+        store.remove_device(PK, "dev03")
+        waiting.join(10)
+        assert outcome["done"].returncode == 0, outcome["done"].stderr
+        assert any("1.1.0 runs where it was told first; 2 more are told" in line for line in process.stdout)
+
+
+def test_what_is_held_stays_so_if_one_of_the_first_fails(shelf, build, state, device):
+    mpota("device", "add", PK, "dev02", "dev03", "dev04", "dev05", "--state", state)
+    store, new = Store(state), build("1.1.0")
+    for dn, version in ((DN, "1.2.0"), ("dev02", "1.0.0"), ("dev03", "1.0.0"), ("dev04", "0.9.0"), ("dev05", "1.1")):
+        store.set_version(PK, dn, version)
+    publish(state, shelf, new, "--first", "2")
+    assert told(store) == {DN: "held", "dev02": "waiting", "dev03": "held", "dev04": "waiting", "dev05": "held"}, "each version has its turn"
+    store.set_version(PK, DN, "1.0.0")
+    publish(state, shelf, new, "--first", "1")
+    assert told(store) == {DN: "waiting"} | {dn: "held" for dn in ("dev02", "dev03", "dev04", "dev05")}
     with serving(state) as (_, server):
         assert device.connect(server)
         device.subscribe()
-        device.inform("1.0.0")
-        until(lambda: status(state)[0]["version"] == "1.0.0")
+        device.upgrade()
         outcome = {}
-        waiting = threading.Thread(target=lambda: outcome.update(done=publish(state, shelf, new, "--first", "2", "--json", run=mpota_process)))
+        waiting = threading.Thread(target=lambda: outcome.update(done=publish(state, shelf, new, "--first", "1", "--wait", run=mpota_process)))
         waiting.start()
         device.upgrade()
-        assert [row["target"] for row in status(state)] == ["1.1.0", None, None]
-        device.inform("1.1.0")
+        device.progress(-1, "1025")
         waiting.join(10)
-    assert outcome["done"].returncode == 0, outcome["done"].stderr
-    assert [row["state"] for row in json.loads(outcome["done"].stdout)] == ["updated", "waiting", "waiting"]
-    assert mpota_json("device", "show", PK, "dev03", "--state", state)["updates"][0]["target"] == "1.1.0"
+        assert outcome["done"].returncode == 1
+        assert mpota("withdraw", "--device", f"{PK}/dev02", "--state", state).returncode == 0
+        mpota("publish", build("1.2.0"), "--key", shelf / "digest.pem", "--device", f"{PK}/dev03", "--state", state)
+        until(lambda: told(store) == {DN: "failed", "dev02": "withdrawn", "dev03": "notified", "dev04": "held", "dev05": "held"})
+    assert mpota("status", "--state", state).stdout.splitlines()[-1] == "5 devices, 1 failed, 2 held, 1 notified, 1 withdrawn"
 
 
-def test_publish_first_tells_no_others_if_one_of_these_is_silent_or_removed(shelf, build, state):
-    mpota("device", "add", PK, "dev02", "dev03", "dev04", "--state", state)
+def test_none_is_held_where_there_is_none_left_to_try(shelf, build, state):
+    mpota("device", "add", PK, "dev02", "--state", state)
     store = Store(state)
-    for dn, version in ((DN, "1.0.0"), ("dev02", "1.0.0"), ("dev03", "0.9.0"), ("dev04", "1.1")):
-        store.set_version(PK, dn, version)
-    new = build("1.1.0")
-    done = publish(state, shelf, new, "--first", "2", "--timeout", "0.3")
-    assert done.returncode == 1
-    assert done.stderr.endswith(f"mpota: {new}: 0 of the 2 told first run it; not told: 2\n")
-    assert "waiting" in done.stdout, "how far these are"
-    assert [row["target"] for row in status(state)] == ["1.1.0", None, "1.1.0", None]
-    waiting = []
-    with unittest.mock.patch.object(publishing.time, "sleep", lambda _: waiting or waiting.append(store.remove_device(PK, DN))):
-        done = publish(state, shelf, new, "--first", "1", "--timeout", "5")
-    assert waiting and f"{new}: 0 of the 1 told first run it; not told: 3\n" in done.stderr
+    store.set_version(PK, DN, "1.1.0")
+    assert publish(state, shelf, build("1.1.0"), "--first", "1").returncode == 0
+    assert told(store) == {DN: "waiting", "dev02": "waiting"}
 
 
 def test_device_added_while_serving_is_let_in_and_others_stay(state, device):
@@ -630,15 +663,16 @@ def test_devices_are_added_and_removed_all_or_none(state):
     done = mpota("device", "add", PK, "dev02", DN, "--state", state)
     assert f"{PK}/{DN}: device is there already" in done.stderr
     assert [row["device"] for row in status(state)] == [f"{PK}/{DN}"]
-    added = mpota_json("device", "add", PK, "dev02", "dev03", "--state", state)
-    assert [row["dn"] for row in added] == ["dev02", "dev03"]
+    added = mpota_json("device", "add", PK, "dev02", "dev_3", "dev02", "--state", state)
+    assert [row["dn"] for row in added] == ["dev02", "dev_3"]
     assert added[0]["secret"] != added[1]["secret"] and added[0]["product_secret"] == added[1]["product_secret"]
     assert mpota("device", "add", PK, "dev04", "dev05", "--secret", "s", "--state", state).returncode == 2
-    shown = mpota("device", "add", PK, "dev04", "dev05", "--state", state).stdout
-    assert mpota_json("device", "show", PK, "dev05", "--state", state)["secret"] in shown
+    shown = mpota("device", "add", PK, "dev04", "dev_5", "--state", state).stdout.splitlines()
+    assert shown[0] == f"{PK}: product secret {added[0]['product_secret']}"
+    assert shown[2] == f"{PK}/dev_5: secret {mpota_json('device', 'show', PK, 'dev_5', '--state', state)['secret']}"
     assert mpota("device", "remove", PK, DN, "nobody", "--state", state).returncode == 1
-    assert mpota("device", "remove", PK, "dev02", "dev04", "--state", state).stdout == f"{PK}/dev02: removed\n{PK}/dev04: removed\n"
-    assert [row["device"] for row in status(state)] == [f"{PK}/{name}" for name in (DN, "dev03", "dev05")]
+    assert mpota("device", "remove", PK, "dev02", "dev04", "dev02", "--state", state).stdout == f"{PK}/dev02: removed\n{PK}/dev04: removed\n"
+    assert [row["device"] for row in status(state)] == [f"{PK}/{name}" for name in (DN, "dev_3", "dev_5")]
 
 
 def test_device_show_has_secrets_and_history(shelf, build, state):

@@ -142,22 +142,25 @@ def _split(name):
     return pk, dn
 
 
-def split(path, devices, count, version):
-    """The `count` devices that are told first, and the others. The first have told of another version that they run than `version`, that of
-    the image at `path`, and each version comes in its turn."""
+def first_of(path, devices, count, version):
+    """The `count` devices that are told first of the image at `path`, and the others. The first say they run what `version` replaces, and
+    each version they run has its turn. ToolError if none is like that; but all are told where some run `version` and there are no more to try."""
     seen, turns = Counter(), []
     for device in devices:
-        if device.version and not rules.same_version(device.version, version):
+        if device.version and rules.replaces(version, device.version):
             turns.append((seen[device.version], device))
             seen[device.version] += 1
+    if not turns and any(device.version and rules.same_version(device.version, version) for device in devices):
+        return devices, []
     if not turns:
-        raise ToolError(path, "no device has told of another version that it runs: there is none to try first")
+        raise ToolError(path, f"no device says that it runs what {version} replaces: there is none to tell first")
     first = dict.fromkeys(device for _, device in sorted(turns, key=lambda turn: turn[0])[:count])
     return list(first), [device for device in devices if device not in first]
 
 
 def wait(store, numbers, on_change, timeout_s):
-    """Follows updates to their ends; on_change(update) tells of every step. Returns them as they are at last."""
+    """Follows updates until none is open any more, as those that are held then stay so; on_change(update) tells of every step. Returns
+    them as they are at last."""
     deadline = time.monotonic() + timeout_s
     seen, changed = {}, None
     while True:

@@ -12,8 +12,10 @@ from mpota.image import Version
 
 WAITING, NOTIFIED, RUNNING, UPDATED, FAILED = "waiting", "notified", "running", "updated", "failed"
 REPLACED, WITHDRAWN = "replaced", "withdrawn"
+HELD = "held"  # until those that are told first run it (Store.release)
 OPEN = (WAITING, NOTIFIED, RUNNING)
-STATES = (*OPEN, UPDATED, FAILED, REPLACED, WITHDRAWN)
+PENDING = (HELD, *OPEN)
+STATES = (*PENDING, UPDATED, FAILED, REPLACED, WITHDRAWN)
 
 MAX_FAILURES = 3
 MAX_SILENT = 3  # pushes without any answer, after one inform
@@ -52,6 +54,12 @@ def same_version(one, other):
     return numbers[0] == numbers[1] if None not in numbers else one == other
 
 
+def replaces(new, old):
+    """Whether a device takes `new` in place of `old`, as far as it can be told from here."""
+    numbers = Version.parse(new), Version.parse(old)
+    return numbers[1] < numbers[0] if None not in numbers else new != old
+
+
 def informed(update, version, now):
     """The device says which version it runs. What is open and not there yet is due at once."""
     if same_version(version, update.version):
@@ -72,7 +80,7 @@ def reported(update, step, desc, now):
     if step < 0:
         return _failure(update, step, desc, now)
     if update.state not in (NOTIFIED, RUNNING):
-        return update  # WAITING: it has not been told of this one, and means another
+        return update  # HELD, WAITING: it has not been told of this one, and means another
     restarts, failures = (update.restarts, update.failures) if step <= update.best else (0, 0)
     return replace(
         update, state=RUNNING, step=step, desc=desc, best=max(step, update.best), silent=0, restarts=restarts, failures=failures, due=None

@@ -120,11 +120,14 @@ class Service:
         """Saves an update if it changed; an event if it has come to its end."""
         if after == before:
             return []
-        self._store.save(after)
+        saved = self._store.save(after)
         if after.state == before.state or after.state in rules.OPEN:
             return []
         reason = f": {text(after.desc)}" if after.desc else ""
-        return [Event(f"{after.pk}/{after.dn}", f"{after.version} {after.state}{reason}")]
+        events = [Event(f"{after.pk}/{after.dn}", f"{after.version} {after.state}{reason}")]
+        if saved and after.state == rules.UPDATED and (count := self._store.release(after.artifact)):
+            events.append(Event("server", f"{after.version} runs where it was told first; {count} more are told"))
+        return events
 
     def _next_id(self, now):
         """Milliseconds, as the cloud numbers its messages, and never the same twice."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mpota import linkkit, storage
 from mpota.errors import ToolError
-from mpota.rules import FAILED, LONGEST_S, OPEN, REPLACED, UPDATED, WITHDRAWN, Update
+from mpota.rules import FAILED, HELD, LONGEST_S, OPEN, PENDING, REPLACED, UPDATED, WAITING, WITHDRAWN, Update
 
 FORMAT = 2
 BUSY_S = 60  # that another process may keep us from reading or writing
@@ -32,6 +32,7 @@ CREATE TABLE "update" (
     sent_patch INTEGER NOT NULL, due REAL,
     FOREIGN KEY (pk, dn) REFERENCES device);
 CREATE INDEX update_of_device ON "update" (pk, dn, id);
+CREATE INDEX update_of_artifact ON "update" (artifact);
 CREATE INDEX update_due ON "update" (due) WHERE due IS NOT NULL;
 PRAGMA user_version = {FORMAT};
 """
@@ -199,35 +200,38 @@ class Store:
             query = "UPDATE device SET version = ? WHERE pk = ? AND dn = ?"
             return db.execute(query, (version, pk, dn)).rowcount == 1
 
-    def publish(self, artifact, devices, scheme, patches=()):
-        """Makes `artifact` (its id is ignored) the target of the devices, in place of what is open there; `patches` lead to it."""
+    def publish(self, artifact, devices, scheme, patches=(), held=()):
+        """Makes `artifact` (its id is ignored) the target of the devices, in place of what is pending there, of the `held` ones not yet;
+        `patches` lead to it. Returns the updates' ids."""
         with self.transaction() as db:
             number = self._add_artifact(db, artifact)
             for patch in patches:
                 self._add_artifact(db, replace(patch, result=number))
-            updates = [self._replace_target(db, device, number, artifact.version, scheme) for device in devices]
-        return updates
-
-    def join(self, number, devices):
-        """Gives the devices the target of the update `number`; returns the ids of theirs."""
-        with self.transaction() as db:
-            update = self.updates([number])[0]
-            return [self._replace_target(db, device, update.artifact, update.version, update.scheme) for device in devices]
+            updates = [Update(0, device.pk, device.dn, number, artifact.version, scheme) for device in devices]
+            updates += [Update(0, device.pk, device.dn, number, artifact.version, scheme, HELD, due=None) for device in held]
+            return [self._replace_target(db, update) for update in updates]
 
     def _add_artifact(self, db, artifact):
         return db.execute(_insert("artifact", Artifact), {**asdict(artifact), "id": None}).lastrowid
 
-    def _replace_target(self, db, device, artifact, version, scheme):
-        query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(OPEN)})'
-        db.execute(query, (REPLACED, device.pk, device.dn, *OPEN))
-        update = Update(0, device.pk, device.dn, artifact, version, scheme)
+    def _replace_target(self, db, update):
+        query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(PENDING)})'
+        db.execute(query, (REPLACED, update.pk, update.dn, *PENDING))
         return db.execute(_insert("update", Update), {**asdict(update), "id": None}).lastrowid
 
     def withdraw(self, devices):
-        """Ends what is open for the devices; returns the ids of those updates."""
-        query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(OPEN)}) RETURNING id'
+        """Ends what is pending for the devices; returns the ids of those updates."""
+        query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(PENDING)}) RETURNING id'
         with self.transaction() as db:
-            return [row["id"] for device in devices for row in db.execute(query, (WITHDRAWN, device.pk, device.dn, *OPEN)).fetchall()]
+            return [row["id"] for device in devices for row in db.execute(query, (WITHDRAWN, device.pk, device.dn, *PENDING)).fetchall()]
+
+    def release(self, artifact):
+        """Holds the artifact's updates back no longer if all that are not held have come to their good end; returns how many they were."""
+        query = 'SELECT 1 FROM "update" WHERE artifact = ? AND state NOT IN (?, ?)'
+        with self.transaction() as db:
+            if db.execute(query, (artifact, HELD, UPDATED)).fetchone():
+                return 0
+            return db.execute('UPDATE "update" SET state = ?, due = 0 WHERE artifact = ? AND state = ?', (WAITING, artifact, HELD)).rowcount
 
     def artifact(self, number):
         """The artifact with this id."""

@@ -30,13 +30,13 @@ def add(pk, names, secret, product_secret, state, as_json):
         raise click.UsageError("--secret is for one device")
     store = Store(state, create=True)
     with store.transaction():
-        added = [store.add_device(pk, dn, secret, product_secret) for dn in names]
-    if len(added) == 1:
-        _print_device(store, added[0], as_json)
-    elif as_json:
+        added = [store.add_device(pk, dn, secret, product_secret) for dn in dict.fromkeys(names)]
+    if as_json:
         print_json([_facts(store, device) for device in added])
-    else:
-        print_table(("product", "device", "secret"), [(device.pk, device.dn, device.secret) for device in added])
+        return
+    click.echo(f"{pk}: product secret {store.product_secret(pk)}")
+    for found in added:
+        click.echo(f"{found.name}: secret {found.secret}")
 
 
 @device.command()
@@ -47,7 +47,7 @@ def remove(pk, names, state):
     """Forgets the devices DN of product PK, all of them or none: they cannot log in any more. Added again, they can register anew."""
     store = Store(state)
     with store.transaction():
-        removed = [store.remove_device(pk, dn) for dn in names]
+        removed = [store.remove_device(pk, dn) for dn in dict.fromkeys(names)]
     for found in removed:
         click.echo(f"{found.name}: removed")
 

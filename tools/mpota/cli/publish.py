@@ -11,7 +11,6 @@ from mpota import keys, rules, running
 from mpota import publish as publishing
 from mpota.cli.common import PATH, NumberType, json_option, outcome, print_outcomes, state_option
 from mpota.codes import text
-from mpota.errors import ToolError
 from mpota.store import Store
 
 MANY = 40  # more bars than a terminal has lines
@@ -27,9 +26,10 @@ MANY = 40  # more bars than a terminal has lines
 @click.option("--image-key", type=PATH, help="Private key of images: makes patches too, for what the devices run.")
 @click.option("--base", "bases", type=PATH, multiple=True, help="An image that runs somewhere but was never published.")
 @click.option("--state-bytes", type=NumberType(), default=8192, show_default=True, help="Memory that the boards' patch decoder has.")
-@click.option("--first", type=click.IntRange(1), metavar="COUNT", help="So many are told first, some of each version; the others once all of these run IMAGE.")
+@click.option("--first", type=click.IntRange(1), metavar="COUNT",
+              help="So many are told first, of each version in turn, and the server holds the others back until all of these run IMAGE.")
 @click.option("--wait", is_flag=True, help="Until each has come to an end; status 0 only if all run IMAGE.")
-@click.option("--timeout", type=float, default=600, show_default=True, help="Seconds to wait, with --first twice.")
+@click.option("--timeout", type=float, default=600, show_default=True, help="Seconds to wait.")
 @state_option
 @json_option
 def publish(image, key_path, names, product, digest, url_scheme, image_key, bases, state_bytes, first, wait, timeout, state, as_json):
@@ -46,34 +46,20 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
     devices = publishing.fitting(store, image, publishing.devices(store, names, product), _tell)
     key = keys.load_digest_key(key_path)
     artifact = publishing.prepare(state, image, key, digest)
-    told, others = publishing.split(image, devices, first, artifact.version) if first else (devices, [])
+    told, held = publishing.first_of(image, devices, first, artifact.version) if first else (devices, [])
     patches = []
     if image_key:
         options = publishing.PatchOptions(bases, state_bytes, digest)
         patches = publishing.prepare_patches(store, image, devices, (keys.load_private(image_key), key), options, _tell)
-    numbers = store.publish(artifact, told, url_scheme, patches)
+    numbers = store.publish(artifact, told, url_scheme, patches, held)
     for patch in patches:
         _tell(f"patch {patch.base} to {patch.version}: {patch.size} bytes instead of {artifact.size}")
     if not running.is_running(state):
         _tell(f"mpota: {state}: no server is running; devices are told when it is")
-    if others:
-        tried = _watch(store, numbers, timeout)
-        if (count := _running(tried)) < len(told):
-            _print(store, tried, as_json)
-            raise ToolError(image, f"{count} of the {len(told)} told first run it; not told: {len(others)}")
-        numbers += store.join(numbers[0], others)
     updates = _watch(store, numbers, timeout) if wait else store.updates(numbers)
-    _print(store, updates, as_json)
-    if wait and _running(updates) < len(updates):
-        raise click.exceptions.Exit(1)
-
-
-def _running(updates):
-    return sum(update.state == rules.UPDATED for update in updates)
-
-
-def _print(store, updates, as_json):
     print_outcomes([outcome(store.device(u.pk, u.dn), u) for u in updates], as_json)
+    if wait and any(update.state != rules.UPDATED for update in updates):
+        raise click.exceptions.Exit(1)
 
 
 def _tell(text):
@@ -114,7 +100,7 @@ def _together(progress, count):
     def show(update):
         states[update.id] = update.state
         counts = Counter(states.values())
-        progress.update(task, completed=sum(counts[state] for state in counts if state not in rules.OPEN),
+        progress.update(task, completed=sum(counts[state] for state in counts if state not in rules.PENDING),
                         state=", ".join(f"{counts[state]} {state}" for state in sorted(counts)))  # fmt: skip
 
     return show
