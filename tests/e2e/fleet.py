@@ -124,6 +124,8 @@ def story(count, channel, tell):
         fleet.say(f"{FIRST} boards were told of 1.1.0: {rows[0]['desc']}")
         status, said, rows = fleet.publish("1.2.0", "--image-key", KEYS / "image.pem", "--base", fleet.images["1.0.0"])
         assert status == 0 and Counter(row["version"] for row in rows) == {"1.2.0": count}, (said[-3:], rows)
+        told = [line for line in fleet.server.log.read_text().splitlines() if " told of 1.2.0" in line]
+        assert all("a patch of" in line for line in told) and len(told) >= count, told[-3:]
         fleet.say(f"{count} boards run 1.2.0, by a {next(line for line in said if re.match('patch 1.0.0', line))}")
 
 
