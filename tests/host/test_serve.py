@@ -187,6 +187,7 @@ def test_what_is_held_stays_so_if_one_of_the_first_fails(shelf, build, state, de
         assert mpota("withdraw", "--device", f"{PK}/dev02", "--state", state).returncode == 0
         mpota("publish", build("1.2.0"), "--key", shelf / "digest.pem", "--device", f"{PK}/dev03", "--state", state)
         until(lambda: told(store) == {DN: "failed", "dev02": "withdrawn", "dev03": "notified", "dev04": "held", "dev05": "held"})
+    assert [update.state for update in store.history(PK, "dev04")] == ["held", "replaced", "replaced"]
     assert mpota("status", "--state", state).stdout.splitlines()[-1] == "5 devices, 1 failed, 2 held, 1 notified, 1 withdrawn"
 
 

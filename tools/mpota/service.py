@@ -120,12 +120,12 @@ class Service:
         """Saves an update if it changed; an event if it has come to its end."""
         if after == before:
             return []
-        saved = self._store.save(after)
+        self._store.save(after)
         if after.state == before.state or after.state in rules.OPEN:
             return []
         reason = f": {text(after.desc)}" if after.desc else ""
         events = [Event(f"{after.pk}/{after.dn}", f"{after.version} {after.state}{reason}")]
-        if saved and after.state == rules.UPDATED and (count := self._store.release(after.artifact)):
+        if after.state == rules.UPDATED and (count := self._store.release(after.artifact)):
             events.append(Event("server", f"{after.version} runs where it was told first; {count} more are told"))
         return events
 
