@@ -18,6 +18,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,13 +167,13 @@ def test_publish_first_holds_the_others_back_until_these_run_it(shelf, build, st
 def test_what_is_held_stays_so_if_one_of_the_first_fails(shelf, build, state, device):
     mpota("device", "add", PK, "dev02", "dev03", "dev04", "dev05", "--state", state)
     store, new = Store(state), build("1.1.0")
-    for dn, version in ((DN, "1.2.0"), ("dev02", "1.0.0"), ("dev03", "1.0.0"), ("dev04", "0.9.0"), ("dev05", "1.1")):
+    for dn, version in ((DN, "1.2.0"), ("dev02", "1.0.0"), ("dev03", "1.0.0"), ("dev04", "0.9.0"), ("dev05", "1.1.0+0")):
         store.set_version(PK, dn, version)
     publish(state, shelf, new, "--first", "2")
-    assert told(store) == {DN: "held", "dev02": "waiting", "dev03": "held", "dev04": "waiting", "dev05": "held"}, "each version has its turn"
+    assert told(store) == {DN: "held", "dev02": "waiting", "dev03": "held", "dev04": "waiting", "dev05": "waiting"}, "each version has its turn"
     store.set_version(PK, DN, "1.0.0")
     publish(state, shelf, new, "--first", "1")
-    assert told(store) == {DN: "waiting"} | {dn: "held" for dn in ("dev02", "dev03", "dev04", "dev05")}
+    assert told(store) == {DN: "waiting", "dev05": "waiting"} | {dn: "held" for dn in ("dev02", "dev03", "dev04")}
     with serving(state) as (_, server):
         assert device.connect(server)
         device.subscribe()
@@ -186,9 +187,30 @@ def test_what_is_held_stays_so_if_one_of_the_first_fails(shelf, build, state, de
         assert outcome["done"].returncode == 1
         assert mpota("withdraw", "--device", f"{PK}/dev02", "--state", state).returncode == 0
         mpota("publish", build("1.2.0"), "--key", shelf / "digest.pem", "--device", f"{PK}/dev03", "--state", state)
-        until(lambda: told(store) == {DN: "failed", "dev02": "withdrawn", "dev03": "notified", "dev04": "held", "dev05": "held"})
+        until(lambda: told(store) == {DN: "failed", "dev02": "withdrawn", "dev03": "notified", "dev04": "held", "dev05": "updated"})
     assert [update.state for update in store.history(PK, "dev04")] == ["held", "replaced", "replaced"]
-    assert mpota("status", "--state", state).stdout.splitlines()[-1] == "5 devices, 1 failed, 2 held, 1 notified, 1 withdrawn"
+    assert mpota("status", "--state", state).stdout.splitlines()[-1] == "5 devices, 1 failed, 1 held, 1 notified, 1 updated, 1 withdrawn"
+
+
+@pytest.mark.parametrize("how", ["remove", "withdraw", "publish"])
+def test_what_is_held_is_withdrawn_with_what_one_of_the_first_was_told(shelf, build, state, how):
+    mpota("device", "add", PK, "dev02", "dev03", "dev04", "--state", state)
+    store, new, key = Store(state), build("1.1.0"), shelf / "digest.pem"
+    for dn in (DN, "dev02", "dev03", "dev04"):
+        store.set_version(PK, dn, "1.0.0")
+    publish(state, shelf, new, "--first", "2")
+    mpota("publish", build("1.2.0"), "--key", key, "--device", f"{PK}/dev03", "--state", state)
+    assert told(store) == {DN: "waiting", "dev02": "waiting", "dev03": "waiting", "dev04": "held"}, "one that is held may be told otherwise"
+    store.save(replace(store.latest(PK, DN), state="failed"))
+    if how == "remove":
+        mpota("device", "remove", PK, DN, "--state", state)
+    elif how == "withdraw":
+        done = mpota_json("withdraw", "--device", f"{PK}/dev02", "--state", state)
+        assert [row["device"] for row in done] == [f"{PK}/dev02", f"{PK}/dev04"]
+    else:
+        mpota("publish", build("1.2.0"), "--key", key, "--device", f"{PK}/{DN}", "--state", state)
+    assert told(store)["dev04"] == "withdrawn"
+    assert store.latest(PK, "dev03").version == "1.2.0"
 
 
 def test_none_is_held_where_there_is_none_left_to_try(shelf, build, state):

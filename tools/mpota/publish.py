@@ -143,19 +143,22 @@ def _split(name):
 
 
 def first_of(path, devices, count, version):
-    """The `count` devices that are told first of the image at `path`, and the others. The first say they run what `version` replaces, and
-    each version they run has its turn. ToolError if none is like that; but all are told where some run `version` and there are no more to try."""
-    seen, turns = Counter(), []
+    """The devices that are told at once of the image at `path`, and the others. The first `count` that say they run what `version` replaces
+    are told, each version they run in its turn, and those that run `version` already, to which it is no news. All are told if there is none
+    to try but one runs it; ToolError if there is neither."""
+    seen, turns, done = Counter(), [], []
     for device in devices:
-        if device.version and rules.replaces(version, device.version):
+        if device.version and rules.same_version(device.version, version):
+            done.append(device)
+        elif device.version and rules.replaces(version, device.version):
             turns.append((seen[device.version], device))
             seen[device.version] += 1
-    if not turns and any(device.version and rules.same_version(device.version, version) for device in devices):
-        return devices, []
     if not turns:
-        raise ToolError(path, f"no device says that it runs what {version} replaces: there is none to tell first")
-    first = dict.fromkeys(device for _, device in sorted(turns, key=lambda turn: turn[0])[:count])
-    return list(first), [device for device in devices if device not in first]
+        if not done:
+            raise ToolError(path, f"no device says that it runs what {version} replaces: there is none to tell first")
+        return devices, []
+    first = {device for _, device in sorted(turns, key=lambda turn: turn[0])[:count]}.union(done)
+    return [device for device in devices if device in first], [device for device in devices if device not in first]
 
 
 def wait(store, numbers, on_change, timeout_s):

@@ -26,7 +26,7 @@ CREATE TABLE artifact (
     method TEXT NOT NULL, digest TEXT NOT NULL, digestsign TEXT NOT NULL,
     base TEXT NOT NULL, result INTEGER NOT NULL);
 CREATE TABLE "update" (
-    id INTEGER PRIMARY KEY, pk TEXT NOT NULL, dn TEXT NOT NULL, artifact INTEGER NOT NULL REFERENCES artifact,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, pk TEXT NOT NULL, dn TEXT NOT NULL, artifact INTEGER NOT NULL REFERENCES artifact,
     version TEXT NOT NULL, scheme TEXT NOT NULL, state TEXT NOT NULL, step INTEGER NOT NULL, desc TEXT NOT NULL,
     best INTEGER NOT NULL, failures INTEGER NOT NULL, silent INTEGER NOT NULL, restarts INTEGER NOT NULL, patches INTEGER NOT NULL,
     sent_patch INTEGER NOT NULL, due REAL,
@@ -163,7 +163,7 @@ class Store:
     def remove_device(self, pk, dn):
         """Forgets a device and its updates."""
         device = self.device(pk, dn)
-        with self.transaction() as db:
+        with self._taking_back([device]) as (db, _):
             for table in ("update", "device"):
                 db.execute(f'DELETE FROM "{table}" WHERE pk = ? AND dn = ?', (pk, dn))
         return device
@@ -203,7 +203,7 @@ class Store:
     def publish(self, artifact, devices, scheme, patches=(), held=()):
         """Makes `artifact` (its id is ignored) the target of the devices, in place of what is pending there, of the `held` ones not yet;
         `patches` lead to it. Returns the updates' ids."""
-        with self.transaction() as db:
+        with self._taking_back([*devices, *held]) as (db, _):
             number = self._add_artifact(db, artifact)
             for patch in patches:
                 self._add_artifact(db, replace(patch, result=number))
@@ -220,10 +220,26 @@ class Store:
         return db.execute(_insert("update", Update), {**asdict(update), "id": None}).lastrowid
 
     def withdraw(self, devices):
-        """Ends what is pending for the devices; returns the ids of those updates."""
+        """Ends what is pending for the devices, and what is held for it; returns the ids of those updates."""
         query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(PENDING)}) RETURNING id'
+        with self._taking_back(devices) as (db, withdrawn):
+            withdrawn += [row["id"] for device in devices for row in db.execute(query, (WITHDRAWN, device.pk, device.dn, *PENDING)).fetchall()]
+        return withdrawn
+
+    @contextlib.contextmanager
+    def _taking_back(self, devices):
+        """A transaction that ends what the devices were told. What is held until they run it and still is so afterwards is withdrawn, as
+        nobody would release it; gives the database and the list that gets the ids of those updates."""
+        withdrawn = []
+        query = """SELECT id FROM "update" WHERE state = ? AND artifact IN
+            (SELECT artifact FROM "update" WHERE pk = ? AND dn = ? AND state NOT IN (?, ?, ?, ?))"""
         with self.transaction() as db:
-            return [row["id"] for device in devices for row in db.execute(query, (WITHDRAWN, device.pk, device.dn, *PENDING)).fetchall()]
+            ids = {row["id"] for device in devices
+                   for row in db.execute(query, (HELD, device.pk, device.dn, HELD, UPDATED, REPLACED, WITHDRAWN)).fetchall()}  # fmt: skip
+            yield db, withdrawn
+            for number in sorted(ids):
+                if db.execute('UPDATE "update" SET state = ? WHERE id = ? AND state = ?', (WITHDRAWN, number, HELD)).rowcount:
+                    withdrawn.append(number)
 
     def release(self, artifact):
         """Holds the artifact's updates back no longer if all that are not held have come to their good end; returns how many they were."""

@@ -27,8 +27,8 @@ MANY = 40  # more bars than a terminal has lines
 @click.option("--base", "bases", type=PATH, multiple=True, help="An image that runs somewhere but was never published.")
 @click.option("--state-bytes", type=NumberType(), default=8192, show_default=True, help="Memory that the boards' patch decoder has.")
 @click.option("--first", type=click.IntRange(1), metavar="COUNT",
-              help="So many are told first, of each version in turn, and the server holds the others back until all of these run IMAGE.")
-@click.option("--wait", is_flag=True, help="Until each has come to an end; status 0 only if all run IMAGE.")
+              help="So many are told first, of each version in turn, and the others held back until all of these run IMAGE.")
+@click.option("--wait", is_flag=True, help="Until each that is told has come to an end; status 0 only if all run IMAGE.")
 @click.option("--timeout", type=float, default=600, show_default=True, help="Seconds to wait.")
 @state_option
 @json_option
