@@ -14,6 +14,7 @@ from mpota.errors import ToolError
 from mpota.rules import FAILED, HELD, LONGEST_S, OPEN, PENDING, REPLACED, UPDATED, WAITING, WITHDRAWN, Update
 
 FORMAT = 2
+TOLD = (*OPEN, FAILED)  # that others may be held for
 BUSY_S = 60  # that another process may keep us from reading or writing
 MAKING_S = 1
 _TABLES = f"""
@@ -230,16 +231,14 @@ class Store:
     def _taking_back(self, devices):
         """A transaction that ends what the devices were told. What is held until they run it and still is so afterwards is withdrawn, as
         nobody would release it; gives the database and the list that gets the ids of those updates."""
+        told = f'SELECT artifact FROM "update" WHERE pk = ? AND dn = ? AND state IN ({_marks(TOLD)})'
         withdrawn = []
-        query = """SELECT id FROM "update" WHERE state = ? AND artifact IN
-            (SELECT artifact FROM "update" WHERE pk = ? AND dn = ? AND state NOT IN (?, ?, ?, ?))"""
         with self.transaction() as db:
-            ids = {row["id"] for device in devices
-                   for row in db.execute(query, (HELD, device.pk, device.dn, HELD, UPDATED, REPLACED, WITHDRAWN)).fetchall()}  # fmt: skip
+            artifacts = {row["artifact"] for device in devices for row in db.execute(told, (device.pk, device.dn, *TOLD))}
             yield db, withdrawn
-            for number in sorted(ids):
-                if db.execute('UPDATE "update" SET state = ? WHERE id = ? AND state = ?', (WITHDRAWN, number, HELD)).rowcount:
-                    withdrawn.append(number)
+            for artifact in artifacts:
+                query = 'UPDATE "update" SET state = ? WHERE artifact = ? AND state = ? RETURNING id'
+                withdrawn += [row["id"] for row in db.execute(query, (WITHDRAWN, artifact, HELD)).fetchall()]
 
     def release(self, artifact):
         """Holds the artifact's updates back no longer if all that are not held have come to their good end; returns how many they were."""
