@@ -659,10 +659,10 @@ def test_publish_that_waits_shows_many_devices_in_one_bar():
         def update(self, task, completed, state):
             shown.append((*task, completed, state))
 
-    show = cli_publish._together(Progress(), 3)
-    for number, state in ((1, "waiting"), (2, "notified"), (3, "waiting"), (1, "running"), (2, "failed"), (1, "updated")):
+    show = cli_publish._together(Progress(), 4)
+    for number, state in ((1, "waiting"), (2, "notified"), (3, "waiting"), (1, "running"), (4, "held"), (2, "failed"), (1, "updated")):
         show(rules.Update(number, PK, DN, 1, "1.1.0", "https", state))
-    assert shown[-1] == ("3 devices", 3, 2, "1 failed, 1 updated, 1 waiting")
+    assert shown[-1] == ("4 devices", 4, 2, "1 failed, 1 held, 1 updated, 1 waiting")
 
 
 def test_publish_to_a_list_reaches_each_device_once(shelf, build, state):
