@@ -230,3 +230,30 @@ def test_update_over_coap_as_aiocoap_sees_it(state, shelf, build):
     with serving(state) as (_, server):
         asyncio.run(device(server))
         until(lambda: mpota_json("status", "--state", state)[0]["state"] == "updated")
+
+
+def test_device_that_asks_is_told_what_stands_now(state, shelf, build):
+    """Not what it was to be told a moment ago, when it did not listen."""
+    new = build("1.1.0")
+    upgrade = f"/topic/ota/device/upgrade/{PK}/{DN}"
+
+    def run(*command):
+        assert mpota(*command, "--state", state).returncode == 0
+
+    def publish():
+        run("publish", new, "--key", shelf / "digest.pem", "--product", PK, "--url-scheme", "coap")
+        until(lambda: mpota_json("status", "--state", state)[0]["state"] == "notified")
+
+    async def device(server):
+        async with Client(server) as client:
+            await client.login()
+            assert (await client.post("inform", {"version": "1.0.0"})).code == codes.CHANGED
+            await asyncio.to_thread(publish)
+            await asyncio.to_thread(run, "withdraw", "--product", PK)
+            assert (await client.send(codes.GET, upgrade)).payload == b""
+            await asyncio.to_thread(publish)
+            notice = await client.send(codes.GET, upgrade)
+            assert json.loads(notice.payload)["data"]["version"] == "1.1.0"
+
+    with serving(state) as (_, server):
+        asyncio.run(device(server))

@@ -30,7 +30,6 @@ BLOCK_SZX = 6  # 1024 bytes
 TOKEN_OPTIONS = (2088, 61)  # as Linkkit documents it, and as its SDK writes it
 JSON, OCTETS = 50, 42
 UNSAID = 26  # the No-Response option for all there is (RFC 7967): aiocoap forgets the request and sends nothing
-KEPT_S = 10  # a notice for a device that does not observe waits this long for its question
 
 
 def block(file, size, option):
@@ -52,7 +51,7 @@ class Site:
         self._folder, self._tokens, self._ask, self._artifact_of = running.served_folder(folder), tokens, ask, artifact_of
         self._fault, self._admit = fault, admit
         self._numbers = itertools.count(1)  # of notifications: over all, so that they grow for everybody
-        self.watchers, self._kept = {}, {}
+        self.watchers = {}
 
     async def render_to_pipe(self, pipe):
         """aiocoap's: answers a request."""
@@ -72,15 +71,11 @@ class Site:
             pipe.add_response(aiocoap.Message(code=codes.BAD_REQUEST), is_last=True)
 
     def push(self, topic, payload):
-        """Tells a device's observer; keeps it for a moment for one that does not observe (yet)."""
+        """Tells a device's observer. One that does not observe (yet) is told when it asks."""
         _, _, _, kind, pk, dn = topic.split("/")
-        if kind != "upgrade":
-            return
         watcher = self.watchers.get((pk, dn))
-        if watcher:
+        if kind == "upgrade" and watcher:
             watcher.put_nowait(payload)
-        else:
-            self._kept[pk, dn] = payload, time.monotonic()
 
     def _forget_option(self, request):
         """Finds the token and takes it away."""
@@ -137,9 +132,6 @@ class Site:
                 del self.watchers[device]
 
     async def _take(self, device):
-        payload, at = self._kept.pop(device, (b"", 0))
-        if payload and time.monotonic() - at < KEPT_S:
-            return payload
         return await self._ask(messages.topic("upgrade", *device), None) or b""
 
     def _notice(self, payload):

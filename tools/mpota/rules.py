@@ -130,8 +130,8 @@ def pushed(update, now, patch=False):
 
 
 def listening(update, now):
-    """The device listens (again): what it was told in vain is told once more."""
-    return replace(update, silent=0, due=now) if update.state == NOTIFIED and update.due is None else update
+    """The device listens (again): what it has been told and has not answered is told once more."""
+    return replace(update, silent=0, due=now) if update.state == NOTIFIED else update
 
 
 def is_due(update, now):

@@ -179,9 +179,9 @@ class Server:
             said, self._unread = self._unread, []
             for (topic, _, answer), (outgoing, events) in zip(said, results, strict=True):
                 if answer and answer.set_running_or_notify_cancel():  # who asked may have asked again meanwhile
-                    own = [message.payload for message in outgoing if message.topic == topic]
+                    own = [message.payload for message in outgoing if message.topic == topic and not messages.is_nothing(message.payload)]
                     outgoing = [message for message in outgoing if message.topic != topic]
-                    answer.set_result(own[0] if own and not messages.is_nothing(own[0]) else b"")
+                    answer.set_result(next(iter(self._notices(own[0])), b"") if own else b"")
                 self._send(client, (outgoing, events))
 
     def _look_at_store(self):
@@ -207,6 +207,10 @@ class Server:
             self._on_event(event)
         for message in outgoing:
             # QoS 0: what a sleeping device's session kept would be out of date, and its inform brings the message again.
-            for payload in self._chaos.notices(message.payload) if self._chaos else (message.payload,):
+            for payload in self._notices(message.payload):
                 client.publish(message.topic, payload)
                 self._coap.push(message.topic, payload)
+
+    def _notices(self, payload):
+        """What is sent of an upgrade message: itself, or what chaos makes of it."""
+        return self._chaos.notices(payload) if self._chaos else [payload]

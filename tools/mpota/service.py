@@ -85,10 +85,10 @@ class Service:
         return ([Outgoing(reply[0], messages.nothing(reply[1]))] if reply else []), events
 
     def _listening(self, topic, now):
-        """Over UDP nobody tells when a device was away."""
+        """Over UDP nobody tells whether a device was there when it was told: it hears it again, which is no event."""
         update = self._store.latest(*topic.split("/")[4:])
         after = update and rules.listening(update, now)
-        return self._push(after, now) if after != update else ([], [])
+        return (self._push(after, now)[0] if after != update else []), []
 
     def _progress(self, message, now):
         name = f"{message.pk}/{message.dn}"
