@@ -162,7 +162,7 @@ def first_of(path, devices, count, version):
 
 
 def wait(store, numbers, on_change, timeout_s):
-    """Follows updates until none is open any more, as those that are held then stay so; on_change(update) tells of every step. Returns
+    """Follows updates until none is open any more, nor held behind what all others run; on_change(update) tells of every step. Returns
     them as they are at last."""
     deadline = time.monotonic() + timeout_s
     seen, changed = {}, None
@@ -174,7 +174,9 @@ def wait(store, numbers, on_change, timeout_s):
                 if seen.get(update.id) != update:
                     seen[update.id] = update
                     on_change(update)
-        if not any(update.state in rules.OPEN for update in updates) or time.monotonic() > deadline:
+        states = {update.state for update in updates}
+        goes_on = states.intersection(rules.OPEN) or states == {rules.HELD, rules.UPDATED}
+        if not goes_on or time.monotonic() > deadline:
             return updates
         time.sleep(WAIT_POLL_S)
 

@@ -24,6 +24,7 @@ ANSWER_S = 5
 LATER_S = 10  # the first time; longer each time
 RETRY_S = 30
 LONGEST_S = LATER_S * MAX_RESTARTS  # that any rule puts off
+SILENT_S = 600  # after the last push; a board that is there has been heard of since, over CoAP too
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Update:
     patches: bool = True  # a patch may be sent in place of the artifact
     sent_patch: bool = False
     due: float | None = 0
+    at: float = 0  # when this last changed
+    soak: float = 0  # seconds that those told first must have run it for before one that is held is told
 
 
 def same_version(one, other):
@@ -127,6 +130,11 @@ def pushed(update, now, patch=False):
     due = now + ANSWER_S if silent < MAX_SILENT else None
     state = NOTIFIED if update.state == WAITING else update.state
     return replace(update, state=state, silent=silent, due=due, sent_patch=patch)
+
+
+def stand_in(held, silent, now):
+    """A held device is there, and one that was told first has not answered (Store.silent): they change places."""
+    return replace(held, state=WAITING, due=now), replace(silent, state=HELD, silent=0, due=None)
 
 
 def listening(update, now):

@@ -57,17 +57,19 @@ class Service:
 
     def poll(self, now):
         """What is due by the clock, or because another process has published; no more of it than can be written at once."""
+        released = self._store.release(now)
+        events = [Event("server", f"{version} runs where it was told first; {count} more are told") for version, count in released]
         due = self._store.due(now, BATCH)
         if not due:
-            return [], []
+            return [], events
         with self._store.transaction():
             results = [self._tell(update, now) for update in due]
-        return [message for sent, _ in results for message in sent], [event for _, said in results for event in said]
+        return [message for sent, _ in results for message in sent], events + [event for _, said in results for event in said]
 
     def _tell(self, update, now):
         device = self._store.device(update.pk, update.dn)
         if rules.same_version(device.version, update.version):
-            return [], self._keep(update, rules.informed(update, device.version, now))
+            return [], self._keep(update, rules.informed(update, device.version, now), now)
         return self._push(update, now)
 
     def _version(self, message, now):
@@ -77,7 +79,8 @@ class Service:
         update = self._store.latest(message.pk, message.dn)
         after = update and rules.informed(update, message.version, now)
         if update is not None:
-            events += self._keep(update, after)
+            events += self._keep(update, after, now)
+            events += self._stand_in(after, message.version, now)
         reply = (messages.topic("request", message.pk, message.dn), message.id) if message.kind == "request" else None
         if update is not None and rules.is_due(after, now):
             outgoing, said = self._push(after, now, reply)
@@ -86,9 +89,26 @@ class Service:
 
     def _listening(self, topic, now):
         """Over UDP nobody tells whether a device was there when it was told: it hears it again, which is no event."""
-        update = self._store.latest(*topic.split("/")[4:])
-        after = update and rules.listening(update, now)
-        return (self._push(after, now)[0] if after != update else []), []
+        pk, dn = topic.split("/")[4:]
+        update = self._store.latest(pk, dn)
+        if update is None:
+            return [], []
+        after = rules.listening(update, now)
+        if after != update:
+            return self._push(after, now)[0], []
+        return [], self._stand_in(update, self._store.device(pk, dn).version, now)
+
+    def _stand_in(self, held, version, now):
+        """A device that has been heard of and runs `version` is told in place of one that was told first and is silent; an event if so."""
+        if held.state != rules.HELD or not version or not rules.replaces(held.version, version):
+            return []
+        silent = self._store.silent(held.artifact, version, now - rules.SILENT_S)
+        if silent is None:
+            return []
+        with self._store.transaction():
+            for update in rules.stand_in(held, silent, now):
+                self._store.save(replace(update, at=now))
+        return [Event(f"{silent.pk}/{silent.dn}", f"does not answer; {held.pk}/{held.dn} is told in its place")]
 
     def _progress(self, message, now):
         name = f"{message.pk}/{message.dn}"
@@ -99,12 +119,12 @@ class Service:
         after = rules.reported(update, message.step, message.desc, now)
         if self._forgiving and message.step < 0:
             after = _forgiven(update, after, now)
-        return [], events + self._keep(update, after)
+        return [], events + self._keep(update, after, now)
 
     def _push(self, update, now, reply=None):
         """Tells the device, on the upgrade topic or in reply to its request: (topic, id)."""
         artifact = self._artifact(update)
-        if not self._store.save(rules.pushed(update, now, artifact.is_patch)):
+        if not self._store.save(replace(rules.pushed(update, now, artifact.is_patch), at=now)):
             return [], []  # taken back while we looked
         topic, number = reply or (messages.topic("upgrade", update.pk, update.dn), self._next_id(now))
         payload = messages.upgrade(artifact, self._url_of(artifact, update.scheme), number)
@@ -116,18 +136,15 @@ class Service:
         patch = self._store.patch(update.artifact, base) if update.patches and base else None
         return patch or self._store.artifact(update.artifact)
 
-    def _keep(self, before, after):
+    def _keep(self, before, after, now):
         """Saves an update if it changed; an event if it has come to its end."""
         if after == before:
             return []
-        self._store.save(after)
+        self._store.save(replace(after, at=now))
         if after.state == before.state or after.state in rules.OPEN:
             return []
         reason = f": {text(after.desc)}" if after.desc else ""
-        events = [Event(f"{after.pk}/{after.dn}", f"{after.version} {after.state}{reason}")]
-        if after.state == rules.UPDATED and (count := self._store.release(after.artifact)):
-            events.append(Event("server", f"{after.version} runs where it was told first; {count} more are told"))
-        return events
+        return [Event(f"{after.pk}/{after.dn}", f"{after.version} {after.state}{reason}")]
 
     def _next_id(self, now):
         """Milliseconds, as the cloud numbers its messages, and never the same twice."""

@@ -9,15 +9,15 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from mpota import linkkit, storage
+from mpota import linkkit, running, storage
 from mpota.errors import ToolError
-from mpota.rules import FAILED, HELD, LONGEST_S, OPEN, PENDING, REPLACED, UPDATED, WAITING, WITHDRAWN, Update
+from mpota.rules import FAILED, HELD, LONGEST_S, NOTIFIED, OPEN, PENDING, REPLACED, UPDATED, WAITING, WITHDRAWN, Update
 
-FORMAT = 2
+FORMAT = 3
 TOLD = (*OPEN, FAILED)  # that others may be held for
 BUSY_S = 60  # that another process may keep us from reading or writing
 MAKING_S = 1
-_TABLES = f"""
+_TABLES = """
 CREATE TABLE product (pk TEXT PRIMARY KEY, secret TEXT NOT NULL);
 CREATE TABLE device (
     pk TEXT NOT NULL REFERENCES product, dn TEXT NOT NULL, secret TEXT NOT NULL, version TEXT,
@@ -26,16 +26,29 @@ CREATE TABLE artifact (
     id INTEGER PRIMARY KEY, file TEXT NOT NULL, size INTEGER NOT NULL, version TEXT NOT NULL,
     method TEXT NOT NULL, digest TEXT NOT NULL, digestsign TEXT NOT NULL,
     base TEXT NOT NULL, result INTEGER NOT NULL);
+"""
+_UPDATES = f"""
 CREATE TABLE "update" (
     id INTEGER PRIMARY KEY AUTOINCREMENT, pk TEXT NOT NULL, dn TEXT NOT NULL, artifact INTEGER NOT NULL REFERENCES artifact,
     version TEXT NOT NULL, scheme TEXT NOT NULL, state TEXT NOT NULL, step INTEGER NOT NULL, desc TEXT NOT NULL,
     best INTEGER NOT NULL, failures INTEGER NOT NULL, silent INTEGER NOT NULL, restarts INTEGER NOT NULL, patches INTEGER NOT NULL,
-    sent_patch INTEGER NOT NULL, due REAL,
+    sent_patch INTEGER NOT NULL, due REAL, at REAL NOT NULL, soak REAL NOT NULL,
     FOREIGN KEY (pk, dn) REFERENCES device);
 CREATE INDEX update_of_device ON "update" (pk, dn, id);
 CREATE INDEX update_of_artifact ON "update" (artifact);
 CREATE INDEX update_due ON "update" (due) WHERE due IS NOT NULL;
+CREATE INDEX update_held ON "update" (artifact) WHERE state = '{HELD}';
 PRAGMA user_version = {FORMAT};
+"""
+_KEPT = "id, pk, dn, artifact, version, scheme, state, step, desc, best, failures, silent, restarts, patches, sent_patch, due"
+_FROM_2 = f"""
+ALTER TABLE "update" RENAME TO former;
+DROP INDEX update_of_device;
+DROP INDEX IF EXISTS update_of_artifact;
+DROP INDEX update_due;
+{_UPDATES}
+INSERT INTO "update" ({_KEPT}, at, soak) SELECT {_KEPT}, 0, 0 FROM former;
+DROP TABLE former;
 """
 _LATEST = 'id IN (SELECT max(id) FROM "update" GROUP BY pk, dn)'
 
@@ -95,6 +108,8 @@ class Store:
         elif not self._format():
             time.sleep(MAKING_S)  # another process may have made the file just now
         found = self._format()
+        if found == FORMAT - 1:
+            found = self._bring_up()
         if not found:
             raise ToolError(self.path, "empty; without this file there is no state, and a new one can be made")
         if found != FORMAT:
@@ -105,12 +120,24 @@ class Store:
 
     def _make(self):
         try:
-            with self.transaction() as db:
-                for statement in _TABLES.split(";"):
-                    db.execute(statement)
+            self._run(_TABLES + _UPDATES)
         except ToolError:
             self.path.unlink()
             raise
+
+    def _bring_up(self):
+        """From the format before; returns the one there is now."""
+        if running.is_running(self.folder):
+            raise ToolError(self.path, "in use by a server of an older mpota; restart it with this one first")
+        with self.transaction():
+            if self._format() != FORMAT:  # another process may have done it just now
+                self._run(_FROM_2)
+            return self._format()
+
+    def _run(self, statements):
+        with self.transaction() as db:
+            for statement in statements.split(";"):
+                db.execute(statement)
 
     @contextlib.contextmanager
     def _errors(self):
@@ -201,52 +228,66 @@ class Store:
             query = "UPDATE device SET version = ? WHERE pk = ? AND dn = ?"
             return db.execute(query, (version, pk, dn)).rowcount == 1
 
-    def publish(self, artifact, devices, scheme, patches=(), held=()):
-        """Makes `artifact` (its id is ignored) the target of the devices, in place of what is pending there, of the `held` ones not yet;
-        `patches` lead to it. Returns the updates' ids."""
+    def publish(self, artifact, devices, scheme, patches=(), held=(), soak=0):
+        """Makes `artifact` (its id is ignored) the target of the devices, in place of what is pending there, of the `held` ones not before
+        the devices have run it for `soak` seconds; `patches` lead to it. Returns the updates' ids."""
         with self._taking_back([*devices, *held]) as (db, _):
             number = self._add_artifact(db, artifact)
             for patch in patches:
                 self._add_artifact(db, replace(patch, result=number))
-            updates = [Update(0, device.pk, device.dn, number, artifact.version, scheme) for device in devices]
-            updates += [Update(0, device.pk, device.dn, number, artifact.version, scheme, HELD, due=None) for device in held]
+            told = Update(0, "", "", number, artifact.version, scheme, at=time.time(), soak=soak)
+            updates = [replace(told, pk=device.pk, dn=device.dn) for device in devices]
+            updates += [replace(told, pk=device.pk, dn=device.dn, state=HELD, due=None) for device in held]
             return [self._replace_target(db, update) for update in updates]
 
     def _add_artifact(self, db, artifact):
         return db.execute(_insert("artifact", Artifact), {**asdict(artifact), "id": None}).lastrowid
 
     def _replace_target(self, db, update):
-        query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(PENDING)})'
-        db.execute(query, (REPLACED, update.pk, update.dn, *PENDING))
+        query = f'UPDATE "update" SET state = ?, due = NULL, at = ? WHERE pk = ? AND dn = ? AND state IN ({_marks(PENDING)})'
+        db.execute(query, (REPLACED, update.at, update.pk, update.dn, *PENDING))
         return db.execute(_insert("update", Update), {**asdict(update), "id": None}).lastrowid
 
     def withdraw(self, devices):
         """Ends what is pending for the devices, and what is held for it; returns the ids of those updates."""
-        query = f'UPDATE "update" SET state = ?, due = NULL WHERE pk = ? AND dn = ? AND state IN ({_marks(PENDING)}) RETURNING id'
+        query = f'UPDATE "update" SET state = ?, due = NULL, at = ? WHERE pk = ? AND dn = ? AND state IN ({_marks(PENDING)}) RETURNING id'
         with self._taking_back(devices) as (db, withdrawn):
-            withdrawn += [row["id"] for device in devices for row in db.execute(query, (WITHDRAWN, device.pk, device.dn, *PENDING)).fetchall()]
+            for device in devices:
+                withdrawn += [row["id"] for row in db.execute(query, (WITHDRAWN, time.time(), device.pk, device.dn, *PENDING)).fetchall()]
         return withdrawn
 
     @contextlib.contextmanager
     def _taking_back(self, devices):
-        """A transaction that ends what the devices were told. What is held until they run it and still is so afterwards is withdrawn, as
-        nobody would release it; gives the database and the list that gets the ids of those updates."""
-        told = f'SELECT artifact FROM "update" WHERE pk = ? AND dn = ? AND state IN ({_marks(TOLD)})'
-        withdrawn = []
+        """A transaction that ends what the devices were told. What is held until they have run it and still is so afterwards is withdrawn,
+        as nobody would release it; gives the database and the list that gets the ids of those updates."""
+        told = f"""SELECT artifact FROM "update" WHERE pk = ? AND dn = ?
+            AND (state IN ({_marks(TOLD)}) OR (state = '{UPDATED}' AND at + soak > ?))"""
+        withdrawn, now = [], time.time()
         with self.transaction() as db:
-            artifacts = {row["artifact"] for device in devices for row in db.execute(told, (device.pk, device.dn, *TOLD))}
+            artifacts = {row["artifact"] for device in devices for row in db.execute(told, (device.pk, device.dn, *TOLD, now))}
             yield db, withdrawn
             for artifact in artifacts:
-                query = 'UPDATE "update" SET state = ? WHERE artifact = ? AND state = ? RETURNING id'
-                withdrawn += [row["id"] for row in db.execute(query, (WITHDRAWN, artifact, HELD)).fetchall()]
+                query = 'UPDATE "update" SET state = ?, at = ? WHERE artifact = ? AND state = ? RETURNING id'
+                withdrawn += [row["id"] for row in db.execute(query, (WITHDRAWN, now, artifact, HELD)).fetchall()]
 
-    def release(self, artifact):
-        """Holds the artifact's updates back no longer if all that are not held have come to their good end; returns how many they were."""
-        query = 'SELECT 1 FROM "update" WHERE artifact = ? AND state NOT IN (?, ?)'
+    def release(self, now):
+        """Holds back no longer what has been proved by all that were told first: they have run it for as long as was asked. Returns the
+        artifacts' versions and of each how many updates were held."""
+        proved = f"""SELECT * FROM (SELECT DISTINCT artifact, version FROM "update" WHERE state = '{HELD}') held WHERE NOT EXISTS (
+            SELECT 1 FROM "update" WHERE artifact = held.artifact AND state != '{HELD}' AND NOT (state = '{UPDATED}' AND at + soak <= ?))"""
+        free = f"""UPDATE "update" SET state = '{WAITING}', due = 0, at = ? WHERE artifact = ? AND state = '{HELD}'"""
+        if not self._all(proved, now):
+            return []
         with self.transaction() as db:
-            if db.execute(query, (artifact, HELD, UPDATED)).fetchone():
-                return 0
-            return db.execute('UPDATE "update" SET state = ?, due = 0 WHERE artifact = ? AND state = ?', (WAITING, artifact, HELD)).rowcount
+            return [(row["version"], db.execute(free, (now, row["artifact"])).rowcount) for row in self._all(proved, now)]
+
+    def silent(self, artifact, version, since):
+        """An update to this artifact whose device was told first and has not answered since then, if it can be of one that runs `version`;
+        or None."""
+        query = f"""SELECT u.* FROM "update" u JOIN device d USING (pk, dn) WHERE artifact = ? AND state = '{NOTIFIED}' AND due IS NULL
+            AND at <= ? ORDER BY d.version IS NOT ?, u.id LIMIT 1"""
+        rows = self._all(query, artifact, since, version)
+        return Update(**rows[0]) if rows else None
 
     def artifact(self, number):
         """The artifact with this id."""
