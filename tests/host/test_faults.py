@@ -151,6 +151,12 @@ def test_base_without_the_key_for_patches_is_wrong_usage(shelf, build, state):
     assert done.returncode == 2 and "--image-key" in done.stderr
 
 
+@pytest.mark.parametrize("soak", ["1x", "", "-1", "1.5h", "9999999", "١h"])
+def test_what_is_no_time_is_wrong_usage(state, soak):
+    done = mpota("publish", "image", "--key", "key", "--device", f"{PK}/{DN}", "--state", state, "--first", "1", "--soak", soak)
+    assert done.returncode == 2 and f"{soak} is not a time" in done.stderr
+
+
 def test_what_is_no_file_or_no_text_is_named(state, tmp_path):
     (tmp_path / "file").write_text("")
     cases = {

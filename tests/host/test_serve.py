@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -90,9 +91,11 @@ def test_update_from_inform_to_inform(shelf, build, state, device):
         waiting.join(10)
         assert outcome["done"].returncode == 0, outcome["done"].stderr
         expected = {"device": f"{PK}/{DN}", "version": "1.1.0", "target": "1.1.0", "state": "updated", "step": 100, "desc": ""}
-        assert json.loads(outcome["done"].stdout) == [expected]
+        (row,) = json.loads(outcome["done"].stdout)
+        assert row == {**expected, "since": row["since"]}
+        assert abs((datetime.now(UTC) - datetime.fromisoformat(row["since"])).total_seconds()) < 60
         assert re.search(rf"{PK}/{DN} .*100%.* updated", outcome["done"].stderr), "the bar ends full"
-    assert status(state) == [expected]
+    assert status(state) == [row]
 
 
 def test_refused_update_fails_with_its_reason_and_is_not_pushed_again(shelf, build, state, device):
@@ -696,6 +699,21 @@ def test_devices_are_added_and_removed_all_or_none(state):
     assert mpota("device", "remove", PK, DN, "nobody", "--state", state).returncode == 1
     assert mpota("device", "remove", PK, "dev02", "dev04", "dev02", "--state", state).stdout == f"{PK}/dev02: removed\n{PK}/dev04: removed\n"
     assert [row["device"] for row in status(state)] == [f"{PK}/{name}" for name in (DN, "dev_3", "dev_5")]
+
+
+def test_times_are_told_and_asked_for_in_units(shelf, build, state):
+    mpota("device", "add", PK, "dev02", "--state", state)
+    store, new = Store(state), build("1.1.0")
+    store.set_version(PK, DN, "1.0.0")
+    assert publish(state, shelf, new, "--soak", "1h").returncode == 2
+    for words, seconds in (("90", 90), ("90s", 90), ("30m", 1800), ("12h", 43200), ("2d", 172800)):
+        assert publish(state, shelf, new, "--first", "1", "--soak", words).returncode == 0
+        assert {update.soak for update in store.targets()} == {seconds}
+    for seconds, words in ((59, "59 s"), (61, "1 min"), (3 * 3600 - 1, "2 h"), (90000, "1 d"), (-1000, "0 s")):
+        store.save(replace(store.latest(PK, DN), at=time.time() - seconds))
+        assert f"│ {words} " in mpota("status", "--state", state).stdout
+    store.save(replace(store.latest(PK, DN), at=0))
+    assert status(state)[0]["since"] is None and "waiting │ -     │" in mpota("status", "--state", state).stdout
 
 
 def test_device_show_has_secrets_and_history(shelf, build, state):

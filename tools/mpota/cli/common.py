@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -33,6 +35,19 @@ config_option = click.option(
     help="What make menuconfig wrote, or KCONFIG_CONFIG.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class DurationType(click.ParamType):
+    """A time in seconds, or with s, m, h or d behind it."""
+
+    name = "duration"
+
+    def convert(self, value, param, ctx):
+        """The seconds, or a usage error."""
+        found = re.fullmatch(r"(\d{1,6})([smhd]?)", value, re.ASCII)
+        if not found:
+            self.fail(f"{value} is not a time like 90, 30m, 12h or 2d", param, ctx)
+        return int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 class NumberType(click.ParamType):
@@ -83,7 +98,7 @@ def print_table(columns, rows):
     console.print(table)
 
 
-OUTCOME = ("device", "version", "target", "state", "step", "desc")
+OUTCOME = ("device", "version", "target", "state", "since", "step", "desc")
 
 
 def outcome(device, update):
@@ -91,7 +106,23 @@ def outcome(device, update):
     row = {"device": device.name, "version": device.version}
     if update is None:
         return row | dict.fromkeys(OUTCOME[2:])
-    return row | {"target": update.version, "state": update.state, "step": update.step, "desc": text(update.desc)}
+    return row | {"target": update.version, "state": update.state, "since": since(update), "step": update.step, "desc": text(update.desc)}
+
+
+def since(update):
+    """When the update last changed, in ISO 8601; None for one of before this was kept."""
+    return datetime.fromtimestamp(update.at, UTC).isoformat(timespec="seconds") if update.at else None
+
+
+def _ago(moment):
+    """How long ago since() is, in its largest unit."""
+    if moment is None:
+        return None
+    seconds = max(int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()), 0)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def print_outcomes(rows, as_json):
@@ -99,4 +130,4 @@ def print_outcomes(rows, as_json):
     if as_json:
         print_json(rows)
     else:
-        print_table(OUTCOME, [[row[name] for name in OUTCOME] for row in rows])
+        print_table(OUTCOME, [(row | {"since": _ago(row["since"])}).values() for row in rows])

@@ -5,11 +5,11 @@ from dataclasses import asdict
 
 import click
 
-from mpota.cli.common import json_option, print_facts, print_json, print_table, state_option
+from mpota.cli.common import json_option, print_facts, print_json, print_table, since, state_option
 from mpota.codes import text
 from mpota.store import Store
 
-HISTORY = ("id", "target", "state", "step", "desc", "failures")
+HISTORY = ("id", "target", "state", "since", "step", "desc", "failures")
 
 
 @click.group()
@@ -73,7 +73,7 @@ def show(pk, dn, state, as_json):
     """Shows a device with its secrets and all its updates."""
     store = Store(state)
     updates = [
-        {"id": u.id, "target": u.version, "state": u.state, "step": u.step, "desc": text(u.desc), "failures": u.failures}
+        {"id": u.id, "target": u.version, "state": u.state, "since": since(u), "step": u.step, "desc": text(u.desc), "failures": u.failures}
         for u in store.history(pk, dn)
     ]
     _print_device(store, store.device(pk, dn), as_json, updates)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from mpota import keys, rules, running
 from mpota import publish as publishing
-from mpota.cli.common import PATH, NumberType, json_option, outcome, print_outcomes, state_option
+from mpota.cli.common import PATH, DurationType, NumberType, json_option, outcome, print_outcomes, state_option
 from mpota.codes import text
 from mpota.store import Store
 
@@ -28,11 +28,12 @@ MANY = 40  # more bars than a terminal has lines
 @click.option("--state-bytes", type=NumberType(), default=8192, show_default=True, help="Memory that the boards' patch decoder has.")
 @click.option("--first", type=click.IntRange(1), metavar="COUNT",
               help="So many are told first, of each version in turn, and the others held back until all of these run IMAGE.")
+@click.option("--soak", type=DurationType(), metavar="TIME", default="0", help="How long these must have run it, like 30m, 12h or 2d.")
 @click.option("--wait", is_flag=True, help="Until each that is told has come to an end; status 0 only if all run IMAGE.")
 @click.option("--timeout", type=float, default=600, show_default=True, help="Seconds to wait.")
 @state_option
 @json_option
-def publish(image, key_path, names, product, digest, url_scheme, image_key, bases, state_bytes, first, wait, timeout, state, as_json):
+def publish(image, key_path, names, product, digest, url_scheme, image_key, bases, state_bytes, first, soak, wait, timeout, state, as_json):
     """Makes IMAGE the target of devices and has the server tell them.
 
     A device is left out that fetched what it runs from here, if that is of another product or board, or of IMAGE's version with other bytes."""
@@ -40,6 +41,8 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
         raise click.UsageError("give --device or --product")
     if not timeout >= 0:  # as is true of nan too
         raise click.UsageError(f"--timeout {timeout} is not a number of seconds")
+    if soak and not first:
+        raise click.UsageError("--soak is for those that --first holds back")
     if bases and not image_key:
         raise click.UsageError("--base is for patches, which need --image-key")
     store = Store(state)
@@ -51,7 +54,7 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
     if image_key:
         options = publishing.PatchOptions(bases, state_bytes, digest)
         patches = publishing.prepare_patches(store, image, devices, (keys.load_private(image_key), key), options, _tell)
-    numbers = store.publish(artifact, told, url_scheme, patches, held)
+    numbers = store.publish(artifact, told, url_scheme, patches, held, soak)
     for patch in patches:
         _tell(f"patch {patch.base} to {patch.version}: {patch.size} bytes instead of {artifact.size}")
     if not running.is_running(state):
