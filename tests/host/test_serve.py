@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -14,6 +15,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import termios
 import threading
 import time
 import urllib.error
@@ -27,6 +29,7 @@ import pytest
 from mpota import image, messages, rules, running, storage
 from mpota.broker import Broker
 from mpota.cli import publish as cli_publish
+from mpota.cli.common import OUTCOME
 from mpota.errors import ToolError
 from mpota.running import Address, artifact_url
 from mpota.server import Ports, Server
@@ -711,9 +714,21 @@ def test_times_are_told_and_asked_for_in_units(shelf, build, state):
         assert {update.soak for update in store.targets()} == {seconds}
     for seconds, words in ((59, "59 s"), (61, "1 min"), (3 * 3600 - 1, "2 h"), (90000, "1 d"), (-1000, "0 s")):
         store.save(replace(store.latest(PK, DN), at=time.time() - seconds))
-        assert f"│ {words} " in mpota("status", "--state", state).stdout
+        assert re.search(f"waiting +{words} +0", mpota("status", "--state", state).stdout)
     store.save(replace(store.latest(PK, DN), at=0))
-    assert status(state)[0]["since"] is None and "waiting │ -     │" in mpota("status", "--state", state).stdout
+    assert status(state)[0]["since"] is None and re.search("waiting +- +0", mpota("status", "--state", state).stdout)
+
+
+def test_terminal_that_is_narrow_leaves_nothing_out(shelf, build, state):
+    publish(state, shelf, build("1.1.0"))
+    screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 50))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")} | {"TERM": "xterm"}
+    subprocess.run([sys.executable, "-m", "mpota", "status", "--state", state], stdin=terminal, stdout=terminal, check=True, env=environment)
+    lines = re.sub("\x1b[^m]*m", "", os.read(screen, 8192).decode()).splitlines()
+    assert lines[0].split() == list(OUTCOME)
+    names = [line[: lines[0].index("version")].strip() for line in lines[2:-1]]
+    assert "".join(names) == f"{PK}/{DN}" and len(names) > 1
 
 
 def test_device_show_has_secrets_and_history(shelf, build, state):

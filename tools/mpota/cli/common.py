@@ -84,12 +84,15 @@ def print_facts(facts):
 
 
 def print_table(columns, rows):
-    """A table; its cells are text, never markup."""
-    from rich.console import Console  # slow to import, and not needed for JSON
+    """A table; its cells are text, never markup. Where a terminal is too narrow they have more lines; nothing is left out."""
+    from rich.box import SIMPLE_HEAD  # slow to import, and not needed for JSON
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
     console = Console(soft_wrap=False)
