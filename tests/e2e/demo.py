@@ -17,9 +17,9 @@ from e2e.espboard import EspBoard
 from e2e.host import BUILD, MPOTA, ROOT, Server, build_firmware, run
 from e2e.linuxboard import LinuxBoard
 from mpota import board as boards
+from mpota.cli.common import print_table
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 PRODUCT, DEVICE, SECRET = "a1mpotademo", "lamp-1", "a-device-secret"
 NAME = f"{PRODUCT}/{DEVICE}"
@@ -192,10 +192,7 @@ def main(demo):
             note("1.0 informs the server", board.expect("confirmed 1.0.0")[0])
             for step in (first_update, hanging_update, foreign_update, interrupted_update):
                 step(publisher, server, board, images)
-    table = Table("what", "seen", title="what happened")
-    for row in seen:
-        table.add_row(*row)
-    console.print(table)
+    print_table(("what", "seen"), seen, "what happened")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from mpota.cli.common import print_table
 from rich.console import Console
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -102,10 +102,7 @@ def campaign(names, seconds):
 
 
 def print_outcomes(console, outcomes):
-    table = Table("target", "runs", "per second", "features", "found", title="Fuzzing")
-    for outcome in outcomes:
-        table.add_row(*outcome.row)
-    console.print(table)
+    print_table(("target", "runs", "per second", "features", "found"), [outcome.row for outcome in outcomes], "Fuzzing")
     for outcome in outcomes:
         if outcome.status:
             console.print(outcome.log[-3000:], markup=False, highlight=False)

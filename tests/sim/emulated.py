@@ -24,7 +24,7 @@ from e2e.espboard import EspBoard
 from e2e.host import BUILD, Server, build_firmware
 from mpota import board as boards
 from mpota import emulate
-from rich.table import Table
+from mpota.cli.common import print_table
 
 FACTS = boards.load("esp8266", ROOT / "boards")
 PATIENT_S = 300  # for a machine with other work
@@ -270,7 +270,7 @@ class Scene:
 
 def check(console, count, identity=None):
     """All stories, or one cut of one; True if none went wrong."""
-    table = Table("story", "operations", "lives", "begin", "fetch or install", COMMIT, TRIAL, CONFIRM, "failures", title="On the emulated ESP8266")
+    told, rows = ("begin", "fetch or install", COMMIT, TRIAL, CONFIRM), []
     good = True
     wanted = identity.split("/")[1:] if identity else None
     with Scene(BUILD / "prove" / "emulated") as scene:
@@ -282,10 +282,9 @@ def check(console, count, identity=None):
             finally:
                 story.close()
             phases = [phase(cut.operation, story.operations) for cut in cuts]
-            numbers = (phases.count(words) for words in ("begin", "fetch or install", COMMIT, TRIAL, CONFIRM))
-            table.add_row(name, f"{story.operations:,}", str(len(cuts)), *map(str, numbers), str(failures))
+            rows.append((name, f"{story.operations:,}", len(cuts), *(phases.count(words) for words in told), failures))
             good = good and not failures
-    console.print(table)
+    print_table(("story", "operations", "lives", *told, "failures"), rows, "On the emulated ESP8266")
     return good
 
 

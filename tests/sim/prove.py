@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import click
+from mpota.cli.common import print_table
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -29,16 +29,12 @@ EMULATED_CUTS = 24
 QUICK_ALLOCATIONS = 40  # one in so many
 
 
-def print_totals(console, totals):
-    table = Table("board", "operations", "lives", "cuts", "shapes", "distinct states", "failures", title="A cut never bricks")
-    for board, total in totals.items():
-        table.add_row(board, f"{total.operations:,}", f"{total.lives:,}", f"{total.cuts:,}", str(len(total.shapes)),
-                      f"{len(total.states):,}", str(len(total.failures)))
-    console.print(table)
-    phases = Table("cuts inside", *totals)
-    for phase in PHASES:
-        phases.add_row(phase, *(f"{total.phases.get(phase, 0):,}" for total in totals.values()))
-    console.print(phases)
+def print_totals(totals):
+    rows = [(board, f"{total.operations:,}", f"{total.lives:,}", f"{total.cuts:,}", len(total.shapes), f"{len(total.states):,}", len(total.failures))
+            for board, total in totals.items()]  # fmt: skip
+    print_table(("board", "operations", "lives", "cuts", "shapes", "distinct states", "failures"), rows, "A cut never bricks")
+    rows = [(phase, *(f"{total.phases.get(phase, 0):,}" for total in totals.values())) for phase in PHASES]
+    print_table(("step", *totals), rows, "Cuts inside each step")
 
 
 def progress_bar(console, name):
@@ -83,7 +79,7 @@ def run(name, console, work):
 def prove(boards, name, console):
     """The campaign, its table; True if all is well."""
     prover, totals = run(name, console, lambda prover, journal, show: campaign(prover, boards, DEPTHS[name], journal, show))
-    print_totals(console, totals)
+    print_totals(totals)
     good = True
     for board, total in totals.items():
         tell_failures(prover, console, total.failures)
@@ -97,10 +93,8 @@ def prove(boards, name, console):
 def starve(every, name, console):
     """The campaign of failing allocations, its table; True if all is well."""
     prover, stories = run(f"memory-{name}", console, lambda prover, journal, show: starved.campaign(prover, starved.STORIES, every, journal, show))
-    table = Table("story", "allocations", "lives", "failures", title="No memory, no matter")
-    for story, (made, lives, failures) in stories.items():
-        table.add_row(story, f"{made:,}", f"{lives:,}", str(len(failures)))
-    console.print(table)
+    rows = [(story, f"{made:,}", f"{lives:,}", len(failures)) for story, (made, lives, failures) in stories.items()]
+    print_table(("story", "allocations", "lives", "failures"), rows, "No memory, no matter")
     failures = [failure for _, _, found in stories.values() for failure in found]
     tell_failures(prover, console, failures)
     nothing = [story for story, (made, lives, _) in stories.items() if not (made and lives > 1)]

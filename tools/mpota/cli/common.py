@@ -83,14 +83,14 @@ def print_facts(facts):
         click.echo(f"{name.replace('_', ' '):<{width}}  {'-' if value is None else value}")
 
 
-def print_table(columns, rows):
+def print_table(columns, rows, title=None):
     """A table; its cells are text, never markup. Where a terminal is too narrow they have more lines; nothing is left out."""
     from rich.box import SIMPLE_HEAD  # slow to import, and not needed for JSON
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
