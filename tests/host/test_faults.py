@@ -157,6 +157,11 @@ def test_what_is_no_time_is_wrong_usage(state, soak):
     assert done.returncode == 2 and f"{soak} is not a time" in done.stderr
 
 
+def test_wait_that_ends_within_the_soak_time_is_wrong_usage(state):
+    done = mpota("publish", "image", "--key", "key", "--device", f"{PK}/{DN}", "--state", state, "--first", "1", "--soak", "10m", "--wait")
+    assert done.returncode == 2 and "more than 600 seconds" in done.stderr
+
+
 def test_what_is_no_file_or_no_text_is_named(state, tmp_path):
     (tmp_path / "file").write_text("")
     cases = {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from mpota import messages, rules
+from mpota import messages, rules, running
 from mpota import publish as publishing
 from mpota import service as service_module
 from mpota import store as store_module
@@ -34,9 +35,12 @@ def one(store, number):
     return store.updates([number])[0]
 
 
+def artifact(version):
+    return Artifact(0, f"{version}.bin", 1000, version, "SHA256", "ab" * 32, "c2ln")
+
+
 def publish(store, version, scheme="https"):
-    artifact = Artifact(0, f"{version}.bin", 1000, version, "SHA256", "ab" * 32, "c2ln")
-    return store.publish(artifact, store.devices(), scheme)[0]
+    return store.publish(artifact(version), store.devices(), scheme)[0]
 
 
 def inform(service, version, now=NOW):
@@ -330,6 +334,321 @@ def test_device_that_listens_again_is_told_what_it_has_not_answered(store, servi
     assert again.topic == topic and versions([again]) == ["1.1.0"]
     progress(service, 5, now=NOW + 1001)
     assert service.receive(topic, None, NOW + 2000) == ([], [])
+
+
+@pytest.fixture
+def fleet(store, service):
+    """Five devices that run 1.0.0, but dev04 0.9.0."""
+
+    class Fleet:
+        names = (DN, "dev02", "dev03", "dev04", "dev05")
+
+        def publish(self, told=1, soak=0):
+            """1.1.0: so many are told, the others held."""
+            devices = store.devices(PK)
+            store.publish(artifact("1.1.0"), devices[:told], "https", held=devices[told:], soak=soak)
+
+        def hear(self, n, version, now):
+            """What is sent and said when the n-th informs."""
+            topic = messages.topic("inform", PK, self.names[n - 1])
+            sent, events = service.receive(topic, b'{"params":{"version":"%s"}}' % version.encode(), now)
+            polled, more = service.poll(now)
+            return sent + polled, [event.text for event in events + more]
+
+        def silence(self, until):
+            """Lets time pass up to `until`, as the server does."""
+            for now in range(int(NOW), int(until)):
+                service.poll(float(now))
+
+        @property
+        def states(self):
+            return " ".join(store.latest(PK, dn).state for dn in self.names)
+
+    for dn in Fleet.names[1:]:
+        store.add_device(PK, dn)
+    for dn in Fleet.names:
+        store.set_version(PK, dn, "0.9.0" if dn == "dev04" else "1.0.0")
+    return Fleet()
+
+
+SILENT = NOW + rules.SILENT_S + 60
+
+
+def test_device_that_is_heard_of_stands_in_for_a_silent_one(fleet, service):
+    fleet.publish()
+    fleet.silence(NOW + 30)
+    assert fleet.hear(2, "1.0.0", NOW + 30)[0] == [], "not yet"
+    fleet.silence(SILENT)
+    assert fleet.hear(3, "1.2.0", SILENT)[0] == [], "not to one that would not take it"
+    sent, said = fleet.hear(2, "1.0.0", SILENT)
+    assert versions(sent) == ["1.1.0"] and fleet.states == "held notified held held held"
+    assert f"does not answer; {PK}/dev02 is told in its place" in said
+    assert fleet.hear(5, "1.0.0", SILENT)[0] == [], "one for one"
+    assert fleet.hear(1, "1.0.0", SILENT)[0] == [], "its turn is over"
+    sent, said = fleet.hear(2, "1.1.0", SILENT)
+    assert "1.1.0 runs where it was told first; 4 more are told" in said and len(sent) == 4
+    for second in range(20):
+        sent += service.poll(SILENT + second)[0]
+    assert sum(message.topic.endswith(DN) for message in sent) == rules.MAX_SILENT, "as often as any other"
+
+
+def test_device_over_coap_stands_in_when_it_observes_anew(fleet, service):
+    fleet.publish()
+    fleet.silence(SILENT)
+    sent, events = service.receive(messages.topic("upgrade", PK, "dev02"), None, SILENT)
+    assert versions(sent) == ["1.1.0"] and sent[0].topic.endswith("dev02"), "in the same answer: it may ask but once an hour"
+    assert [event.text for event in events] == [f"does not answer; {PK}/dev02 is told in its place", "told of 1.1.0"]
+    assert service.receive(messages.topic("upgrade", PK, "nobody"), None, SILENT) == ([], [])
+
+
+def test_device_that_requests_stands_in_by_the_answer(fleet, service):
+    fleet.publish()
+    fleet.silence(SILENT)
+    topic = messages.topic("request", PK, "dev02")
+    (answer,), _ = service.receive(topic, b'{"id":"7","params":{"version":"1.0.0"}}', SILENT)
+    assert answer.topic == topic and versions([answer]) == ["1.1.0"]
+
+
+def test_stand_in_is_for_one_of_its_own_version_if_there_is_one(fleet, store):
+    store.set_version(PK, DN, "0.9.0")
+    fleet.publish(2)
+    fleet.silence(SILENT)
+    fleet.hear(3, "1.0.0", SILENT)
+    assert fleet.states == "notified held notified held held"
+    fleet.hear(5, "1.0.0", SILENT)
+    assert fleet.states == "held held notified held notified"
+
+
+def test_as_many_stand_in_as_were_told_first(fleet):
+    """What silences every board that hears of it does not get through them all."""
+    fleet.publish(2)
+    for turn, n in enumerate((3, 5, 4), 1):
+        now = NOW + turn * (rules.SILENT_S + 60)
+        fleet.silence(now)
+        fleet.hear(n, "1.0.0", now)
+    assert fleet.states == "held held notified held notified"
+
+
+@pytest.mark.parametrize("step", [50, -3])
+def test_nobody_stands_in_for_one_that_has_answered(fleet, service, step):
+    fleet.publish()
+    fleet.silence(NOW + 30)
+    progress(service, step, "1006 digest" if step < 0 else "", NOW + 30)
+    fleet.silence(SILENT)
+    assert fleet.hear(2, "1.0.0", SILENT) == ([], ["runs 1.0.0"])
+
+
+def test_nobody_stands_in_for_one_that_vanished_when_it_had_begun(fleet, service):
+    fleet.publish()
+    fleet.silence(NOW + 30)
+    progress(service, 40, now=NOW + 30)
+    progress(service, -2, "1043 stalled", now=NOW + 31)
+    fleet.silence(SILENT + 100)
+    assert fleet.states.startswith("notified") and fleet.hear(2, "1.0.0", SILENT + 100)[0] == []
+
+
+def test_report_of_one_that_lost_its_place_makes_it_one_of_the_first_again(fleet, service):
+    fleet.publish()
+    fleet.silence(SILENT)
+    fleet.hear(2, "1.0.0", SILENT)
+    progress(service, 50, now=SILENT)
+    assert fleet.states == "running notified held held held"
+    progress(service, 100, now=SILENT)
+    progress(service, -1, "1090 not confirmed in its trials", now=SILENT)
+    fleet.hear(2, "1.1.0", SILENT)
+    assert fleet.states == "failed updated held held held"
+
+
+@pytest.mark.parametrize("what", ["nothing", "restart", "ahead"])
+def test_stand_in_after_a_server_restart_or_under_a_wrong_clock(fleet, store, service, what):
+    """A server that was away does not know who was silent; a push in the future was long ago."""
+    fleet.publish()
+    fleet.silence(NOW + 30)
+    if what == "ahead":
+        store.save(replace(store.latest(PK, DN), at=SILENT * 2))
+    fresh = service if what != "restart" else Service(store, lambda artifact, scheme: "https://host")
+    for now in (SILENT - 1, SILENT):
+        fresh.poll(now)
+    sent = fresh.receive(messages.topic("inform", PK, "dev02"), b'{"params":{"version":"1.0.0"}}', SILENT)[0]
+    assert len(sent) == (what != "restart")
+
+
+def test_silent_one_that_had_the_image_is_updated_all_the_same(fleet):
+    fleet.publish()
+    fleet.silence(SILENT)
+    fleet.hear(2, "1.0.0", SILENT)
+    fleet.hear(1, "1.1.0", SILENT)
+    assert fleet.states == "updated notified held held held"
+
+
+def test_what_is_held_is_told_when_the_first_have_run_it_long_enough(fleet):
+    fleet.publish(2, soak=3600)
+    fleet.hear(1, "1.1.0", NOW + 10)
+    fleet.hear(2, "1.1.0", NOW + 500)
+    assert fleet.hear(1, "1.1.0", NOW + 4099)[0] == [] and fleet.states == "updated updated held held held"
+    sent, said = fleet.hear(1, "1.1.0", NOW + 4100)
+    assert len(sent) == 3 and said == ["runs 1.1.0", "1.1.0 runs where it was told first; 3 more are told", *["told of 1.1.0"] * 3]
+
+
+def test_soak_time_does_not_end_before_the_server_has_been_there_a_while(fleet, store):
+    fleet.publish(soak=3600)
+    fleet.hear(1, "1.1.0", NOW + 10)
+    fresh = Service(store, lambda artifact, scheme: "https://host")
+    assert fresh.poll(NOW + 90000)[1] == [] == fresh.poll(NOW + 90000 + rules.SILENT_S - 1)[1]
+    assert len(fresh.poll(NOW + 90000 + rules.SILENT_S)[0]) == 4
+
+
+def test_without_a_soak_time_no_clock_holds_back(fleet, service):
+    fleet.publish(2)
+    fleet.hear(1, "1.1.0", NOW + 1e9)
+    assert len(fleet.hear(2, "1.1.0", NOW)[0]) == 3
+
+
+@pytest.mark.parametrize("how", ["withdraw", "publish", "remove"])
+def test_held_one_that_leaves_does_not_hold_the_others(fleet, store, how):
+    fleet.publish()
+    device = store.device(PK, "dev03")
+    if how == "withdraw":
+        store.withdraw([device])
+    elif how == "publish":
+        store.publish(artifact("1.2.0"), [device], "https")
+    else:
+        store.remove_device(PK, "dev03")
+    assert "1.1.0 runs where it was told first; 3 more are told" in fleet.hear(1, "1.1.0", NOW)[1]
+
+
+def test_what_nobody_was_told_first_stays_held(fleet, store, service):
+    fleet.publish()
+    with store.transaction() as db:
+        db.execute('DELETE FROM "update" WHERE dn = ?', (DN,))
+    assert service.poll(NOW) == ([], []) and store.latest(PK, "dev02").state == "held"
+
+
+def test_what_is_held_stays_so_if_one_of_the_first_goes_back_after_all(fleet):
+    fleet.publish(soak=3600)
+    fleet.hear(1, "1.1.0", NOW + 10)
+    fleet.hear(1, "1.0.0", NOW + 1000)
+    assert fleet.hear(2, "1.0.0", NOW + 9000)[0] == [] and fleet.states == "failed held held held held"
+
+
+def test_what_is_held_is_withdrawn_if_one_of_the_first_gets_another_while_it_soaks(fleet, store, monkeypatch):
+    monkeypatch.setattr(store_module.time, "time", lambda: NOW)
+    fleet.publish(soak=3600)
+    fleet.hear(1, "1.1.0", NOW)
+    store.publish(artifact("1.2.0"), [store.device(PK, DN)], "https")
+    assert fleet.states == "waiting withdrawn withdrawn withdrawn withdrawn"
+
+
+def test_wait_goes_on_while_what_is_held_soaks(fleet, store):
+    fleet.publish(2, soak=3600)
+    numbers = [update.id for update in store.targets()]
+    store.withdraw([store.device(PK, "dev03")])
+    for n in (1, 2):
+        fleet.hear(n, "1.1.0", NOW)
+    for timeout, failed in ((0.3, False), (60, True)):
+        if failed:
+            fleet.hear(1, "1.0.0", NOW)
+        start = time.monotonic()
+        publishing.wait(store, numbers, lambda update: None, timeout)
+        assert (time.monotonic() - start > 0.2) != failed
+
+
+def test_poller_that_restarts_in_its_update_is_told_again(store, service):
+    """It does not observe: what its inform brought, it has not heard."""
+    publish(store, "1.1.0")
+    inform(service, "1.0.0")
+    progress(service, 10, now=NOW + 1)
+    inform(service, "1.0.0", NOW + 60)
+    for second in range(61, 90):
+        service.poll(NOW + second)
+    assert versions(service.receive(messages.topic("upgrade", PK, DN), None, NOW + 90)[0]) == ["1.1.0"]
+
+
+def test_poller_that_never_acts_fails(store, service):
+    number = publish(store, "1.1.0")
+    inform(service, "1.0.0")
+    told = [service.receive(messages.topic("upgrade", PK, DN), None, NOW + second)[0] for second in range(100)]
+    assert sum(map(len, told)) < 70 and one(store, number).state == "failed"
+    assert "no progress" in one(store, number).desc
+
+
+FORMAT_2 = """
+CREATE TABLE product (pk TEXT PRIMARY KEY, secret TEXT NOT NULL);
+CREATE TABLE device (
+    pk TEXT NOT NULL REFERENCES product, dn TEXT NOT NULL, secret TEXT NOT NULL, version TEXT,
+    PRIMARY KEY (pk, dn));
+CREATE TABLE artifact (
+    id INTEGER PRIMARY KEY, file TEXT NOT NULL, size INTEGER NOT NULL, version TEXT NOT NULL,
+    method TEXT NOT NULL, digest TEXT NOT NULL, digestsign TEXT NOT NULL,
+    base TEXT NOT NULL, result INTEGER NOT NULL);
+CREATE TABLE "update" (
+    id INTEGER PRIMARY KEY, pk TEXT NOT NULL, dn TEXT NOT NULL, artifact INTEGER NOT NULL REFERENCES artifact,
+    version TEXT NOT NULL, scheme TEXT NOT NULL, state TEXT NOT NULL, step INTEGER NOT NULL, desc TEXT NOT NULL,
+    best INTEGER NOT NULL, failures INTEGER NOT NULL, silent INTEGER NOT NULL, restarts INTEGER NOT NULL, patches INTEGER NOT NULL,
+    sent_patch INTEGER NOT NULL, due REAL,
+    FOREIGN KEY (pk, dn) REFERENCES device);
+CREATE INDEX update_of_device ON "update" (pk, dn, id);
+CREATE INDEX update_due ON "update" (due) WHERE due IS NOT NULL;
+INSERT INTO product VALUES ('p', 'ps');
+INSERT INTO device VALUES ('p', 'd', 'ds', '1.0.0');
+INSERT INTO artifact VALUES (3, 'f.bin', 9, '1.1.0', 'SHA256', 'ab', 'cd', '', 0);
+INSERT INTO "update" VALUES (7, 'p', 'd', 3, '1.1.0', 'https', 'running', 50, '', 50, 1, 2, 3, 1, 0, NULL);
+PRAGMA user_version = 2;
+"""
+
+
+@pytest.fixture(params=["", "DROP INDEX update_due", 'CREATE INDEX update_of_artifact ON "update" (artifact)'])
+def former(request, tmp_path):
+    """A state of format 2, as it was made at several times, with an update under way."""
+    db = sqlite3.connect(tmp_path / "mpota.db")
+    db.executescript(FORMAT_2 + request.param)
+    db.close()
+    return tmp_path
+
+
+def test_state_of_the_format_before_is_brought_up(former):
+    want = rules.Update(7, "p", "d", 3, "1.1.0", "https", "running", 50, "", 50, 1, 2, 3, due=None)
+    for _ in range(2):
+        store = Store(former)
+        assert store.latest("p", "d") == want and store.device("p", "d").version == "1.0.0"
+        store.close()
+    schemas = []
+    for folder in (former, former / "new"):
+        store = Store(folder, create=True)
+        schemas.append(sorted(tuple(row) for row in store._all("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")))
+        assert store._all("PRAGMA user_version")[0][0] == store_module.FORMAT
+        assert not store._all("PRAGMA foreign_key_check") and store._all("PRAGMA integrity_check")[0][0] == "ok"
+    assert schemas[0] == schemas[1]
+
+
+def test_state_of_the_format_before_is_not_taken_from_its_server(former):
+    with running.only_server(former):
+        (former / "server.json").touch()
+        with pytest.raises(ToolError, match="server of an older mpota"):
+            Store(former)
+    assert Store(former).latest("p", "d").step == 50
+
+
+def test_state_that_two_bring_up_at_once_is_brought_up_once(former):
+    db = sqlite3.connect(former / "mpota.db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    found = []
+    others = [threading.Thread(target=lambda: found.append(Store(former).devices())) for _ in range(2)]
+    for other in others:
+        other.start()
+    time.sleep(0.3)
+    db.execute("COMMIT")
+    for other in others:
+        other.join()
+    assert [[device.dn for device in devices] for devices in found] == [["d"]] * 2
+
+
+def test_state_that_cannot_be_brought_up_stays_as_it_was(former, monkeypatch):
+    monkeypatch.setattr(store_module, "_FROM_2", store_module._FROM_2 + "; no SQL")
+    with pytest.raises(ToolError, match="syntax error"):
+        Store(former)
+    monkeypatch.undo()
+    assert Store(former).latest("p", "d").step == 50
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def wait(store, numbers, on_change, timeout_s):
                     seen[update.id] = update
                     on_change(update)
         states = {update.state for update in updates}
-        goes_on = states.intersection(rules.OPEN) or states == {rules.HELD, rules.UPDATED}
+        goes_on = states.intersection(rules.OPEN) or ({rules.HELD, rules.UPDATED} <= states and rules.FAILED not in states)
         if not goes_on or time.monotonic() > deadline:
             return updates
         time.sleep(WAIT_POLL_S)

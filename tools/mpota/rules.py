@@ -15,6 +15,7 @@ REPLACED, WITHDRAWN = "replaced", "withdrawn"
 HELD = "held"  # until those that are told first run it (Store.release)
 OPEN = (WAITING, NOTIFIED, RUNNING)
 PENDING = (HELD, *OPEN)
+ASIDE = (HELD, REPLACED, WITHDRAWN)  # these prove nothing of an artifact that was told to some first
 STATES = (*PENDING, UPDATED, FAILED, REPLACED, WITHDRAWN)
 
 MAX_FAILURES = 3
@@ -24,7 +25,7 @@ ANSWER_S = 5
 LATER_S = 10  # the first time; longer each time
 RETRY_S = 30
 LONGEST_S = LATER_S * MAX_RESTARTS  # that any rule puts off
-SILENT_S = 600  # after the last push; a board that is there has been heard of since, over CoAP too
+SILENT_S = 600  # twice as long as a board takes to observe anew
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ def informed(update, version, now):
         return _failed(update, update.step, f"runs {version}")
     if update.state not in OPEN:
         return update
+    return _again(update, now)
+
+
+def _again(update, now):
     if update.restarts >= MAX_RESTARTS:
         return _failed(update, update.step, f"no progress in {MAX_RESTARTS} attempts")
     return replace(update, restarts=update.restarts + 1, silent=0, due=now)
@@ -80,6 +85,8 @@ def informed(update, version, now):
 
 def reported(update, step, desc, now):
     """The device reports progress, or a failure."""
+    if update.state == HELD and update.silent:
+        update = replace(update, state=NOTIFIED)  # it was told and has given its place to another, but was at it
     if step < 0:
         return _failure(update, step, desc, now)
     if update.state not in (NOTIFIED, RUNNING):
@@ -133,13 +140,16 @@ def pushed(update, now, patch=False):
 
 
 def stand_in(held, silent, now):
-    """A held device is there, and one that was told first has not answered (Store.silent): they change places."""
-    return replace(held, state=WAITING, due=now), replace(silent, state=HELD, silent=0, due=None)
+    """A held device is there, and one that was told first has not answered (Store.not_answering): they change places. That a held one
+    has been told is seen by its `silent`."""
+    return replace(held, state=WAITING, silent=0, due=now), replace(silent, state=HELD, due=None)
 
 
 def listening(update, now):
     """The device listens (again): what it has been told and has not answered is told once more."""
-    return replace(update, silent=0, due=now) if update.state == NOTIFIED else update
+    if update.state not in (NOTIFIED, RUNNING) or not update.silent:
+        return update
+    return _again(update, now) if update.due is None else replace(update, due=now)
 
 
 def is_due(update, now):

@@ -35,6 +35,7 @@ class Service:
         self._store = store
         self._url_of = url_of
         self._last_id = 0
+        self._since = None  # the first poll
 
     def receive_all(self, said, now):
         """What receive() returns to each (topic, payload), all of it written together."""
@@ -57,7 +58,8 @@ class Service:
 
     def poll(self, now):
         """What is due by the clock, or because another process has published; no more of it than can be written at once."""
-        released = self._store.release(now)
+        self._since = now if self._since is None else min(self._since, now)
+        released = self._store.release(now, self._is_settled(now))
         events = [Event("server", f"{version} runs where it was told first; {count} more are told") for version, count in released]
         due = self._store.due(now, BATCH)
         if not due:
@@ -80,7 +82,8 @@ class Service:
         after = update and rules.informed(update, message.version, now)
         if update is not None:
             events += self._keep(update, after, now)
-            events += self._stand_in(after, message.version, now)
+            after, said = self._stand_in(after, message.version, now)
+            events += said
         reply = (messages.topic("request", message.pk, message.dn), message.id) if message.kind == "request" else None
         if update is not None and rules.is_due(after, now):
             outgoing, said = self._push(after, now, reply)
@@ -93,22 +96,29 @@ class Service:
         update = self._store.latest(pk, dn)
         if update is None:
             return [], []
-        after = rules.listening(update, now)
-        if after != update:
-            return self._push(after, now)[0], []
-        return [], self._stand_in(update, self._store.device(pk, dn).version, now)
+        after, events = self._stand_in(rules.listening(update, now), self._store.device(pk, dn).version, now)
+        if rules.is_due(after, now) and after != update:
+            outgoing, said = self._push(after, now)
+            return outgoing, events + said if events else []
+        return [], events + self._keep(update, after, now)
 
     def _stand_in(self, held, version, now):
-        """A device that has been heard of and runs `version` is told in place of one that was told first and is silent; an event if so."""
-        if held.state != rules.HELD or not version or not rules.replaces(held.version, version):
-            return []
-        silent = self._store.silent(held.artifact, version, now - rules.SILENT_S)
+        """A held update after its device, which runs `version`, has been heard of: it is told in place of one that was told first and is
+        silent. And the event, if it is so."""
+        if held.state != rules.HELD or not version or not rules.replaces(held.version, version) or not self._is_settled(now):
+            return held, []
+        silent = self._store.not_answering(held.artifact, version, now, rules.SILENT_S)
         if silent is None:
-            return []
+            return held, []
+        held, silent = (replace(update, at=now) for update in rules.stand_in(held, silent, now))
         with self._store.transaction():
-            for update in rules.stand_in(held, silent, now):
-                self._store.save(replace(update, at=now))
-        return [Event(f"{silent.pk}/{silent.dn}", f"does not answer; {held.pk}/{held.dn} is told in its place")]
+            self._store.save(held)
+            self._store.save(silent)
+        return held, [Event(f"{silent.pk}/{silent.dn}", f"does not answer; {held.pk}/{held.dn} is told in its place")]
+
+    def _is_settled(self, now):
+        """Whether devices have had the time to say what they did while no server was there."""
+        return self._since is not None and now - self._since >= rules.SILENT_S
 
     def _progress(self, message, now):
         name = f"{message.pk}/{message.dn}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mpota import linkkit, running, storage
 from mpota.errors import ToolError
-from mpota.rules import FAILED, HELD, LONGEST_S, NOTIFIED, OPEN, PENDING, REPLACED, UPDATED, WAITING, WITHDRAWN, Update
+from mpota.rules import ASIDE, FAILED, HELD, LONGEST_S, NOTIFIED, OPEN, PENDING, REPLACED, UPDATED, WAITING, WITHDRAWN, Update
 
 FORMAT = 3
 TOLD = (*OPEN, FAILED)  # that others may be held for
@@ -45,7 +45,7 @@ _FROM_2 = f"""
 ALTER TABLE "update" RENAME TO former;
 DROP INDEX update_of_device;
 DROP INDEX IF EXISTS update_of_artifact;
-DROP INDEX update_due;
+DROP INDEX IF EXISTS update_due;
 {_UPDATES}
 INSERT INTO "update" ({_KEPT}, at, soak) SELECT {_KEPT}, 0, 0 FROM former;
 DROP TABLE former;
@@ -108,7 +108,7 @@ class Store:
         elif not self._format():
             time.sleep(MAKING_S)  # another process may have made the file just now
         found = self._format()
-        if found == FORMAT - 1:
+        if found == 2:
             found = self._bring_up()
         if not found:
             raise ToolError(self.path, "empty; without this file there is no state, and a new one can be made")
@@ -126,11 +126,11 @@ class Store:
             raise
 
     def _bring_up(self):
-        """From the format before; returns the one there is now."""
+        """From format 2; returns the one there is now."""
         if running.is_running(self.folder):
             raise ToolError(self.path, "in use by a server of an older mpota; restart it with this one first")
         with self.transaction():
-            if self._format() != FORMAT:  # another process may have done it just now
+            if self._format() == 2:  # another process may have done it just now
                 self._run(_FROM_2)
             return self._format()
 
@@ -270,23 +270,28 @@ class Store:
                 query = 'UPDATE "update" SET state = ?, at = ? WHERE artifact = ? AND state = ? RETURNING id'
                 withdrawn += [row["id"] for row in db.execute(query, (WITHDRAWN, now, artifact, HELD)).fetchall()]
 
-    def release(self, now):
-        """Holds back no longer what has been proved by all that were told first: they have run it for as long as was asked. Returns the
-        artifacts' versions and of each how many updates were held."""
-        proved = f"""SELECT * FROM (SELECT DISTINCT artifact, version FROM "update" WHERE state = '{HELD}') held WHERE NOT EXISTS (
-            SELECT 1 FROM "update" WHERE artifact = held.artifact AND state != '{HELD}' AND NOT (state = '{UPDATED}' AND at + soak <= ?))"""
-        free = f"""UPDATE "update" SET state = '{WAITING}', due = 0, at = ? WHERE artifact = ? AND state = '{HELD}'"""
-        if not self._all(proved, now):
+    def release(self, now, settled):
+        """Holds back no longer what has been proved by all that were told first: they run it, and have for as long as was asked, of which
+        nothing is said before the server is `settled`. Returns the artifacts' versions and of each how many updates were held."""
+        proved = f"""SELECT artifact, version FROM "update" WHERE artifact IN (SELECT artifact FROM "update" WHERE state = '{HELD}')
+            AND state NOT IN ({_marks(ASIDE)}) GROUP BY artifact
+            HAVING min(state = '{UPDATED}' AND (soak = 0 OR (? AND at + soak <= ?)))"""
+        free = f"""UPDATE "update" SET state = '{WAITING}', silent = 0, due = 0, at = ? WHERE artifact = ? AND state = '{HELD}'"""
+        if not self._all(proved, *ASIDE, settled, now):
             return []
         with self.transaction() as db:
-            return [(row["version"], db.execute(free, (now, row["artifact"])).rowcount) for row in self._all(proved, now)]
+            rows = self._all(proved, *ASIDE, settled, now)
+            return [(row["version"], db.execute(free, (now, row["artifact"])).rowcount) for row in rows]
 
-    def silent(self, artifact, version, since):
-        """An update to this artifact whose device was told first and has not answered since then, if it can be of one that runs `version`;
-        or None."""
-        query = f"""SELECT u.* FROM "update" u JOIN device d USING (pk, dn) WHERE artifact = ? AND state = '{NOTIFIED}' AND due IS NULL
-            AND at <= ? ORDER BY d.version IS NOT ?, u.id LIMIT 1"""
-        rows = self._all(query, artifact, since, version)
+    def not_answering(self, artifact, version, now, patience):
+        """An update to this artifact that was told first and to which no answer has come in the last `patience` seconds, rather of a device
+        that runs `version`. None if there is none, or if of as many as were told first so was found already."""
+        query = f"""SELECT u.* FROM "update" u JOIN device d USING (pk, dn)
+            WHERE artifact = ?1 AND state = '{NOTIFIED}' AND due IS NULL AND best < 0 AND NOT (?3 - ?4 < at AND at <= ?3)
+            AND (SELECT count(*) FROM "update" WHERE artifact = ?1 AND state = '{HELD}' AND silent)
+              < (SELECT count(*) FROM "update" WHERE artifact = ?1 AND state NOT IN ({", ".join(f"'{state}'" for state in ASIDE)}))
+            ORDER BY d.version IS NOT ?2, u.id LIMIT 1"""
+        rows = self._all(query, artifact, version, now, patience)
         return Update(**rows[0]) if rows else None
 
     def artifact(self, number):

@@ -43,6 +43,8 @@ def publish(image, key_path, names, product, digest, url_scheme, image_key, base
         raise click.UsageError(f"--timeout {timeout} is not a number of seconds")
     if soak and not first:
         raise click.UsageError("--soak is for those that --first holds back")
+    if wait and soak >= timeout:
+        raise click.UsageError(f"--wait ends before --soak does: give a --timeout of more than {soak} seconds")
     if bases and not image_key:
         raise click.UsageError("--base is for patches, which need --image-key")
     store = Store(state)
