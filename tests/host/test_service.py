@@ -342,6 +342,7 @@ def fleet(store, service):
 
     class Fleet:
         names = (DN, "dev02", "dev03", "dev04", "dev05")
+        now = NOW
 
         def publish(self, told=1, soak=0):
             """1.1.0: so many are told, the others held."""
@@ -356,9 +357,10 @@ def fleet(store, service):
             return sent + polled, [event.text for event in events + more]
 
         def silence(self, until):
-            """Lets time pass up to `until`, as the server does."""
-            for now in range(int(NOW), int(until)):
-                service.poll(float(now))
+            """Lets time pass up to `until`, in which the server polls and no device says a word."""
+            while self.now < until:
+                service.poll(self.now)
+                self.now += 5
 
         @property
         def states(self):
@@ -374,8 +376,9 @@ def fleet(store, service):
 SILENT = NOW + rules.SILENT_S + 60
 
 
-def test_device_that_is_heard_of_stands_in_for_a_silent_one(fleet, service):
+def test_device_that_is_heard_of_stands_in_for_a_silent_one(fleet, store, service):
     fleet.publish()
+    fleet.hear(1, "1.0.0", NOW)
     fleet.silence(NOW + 30)
     assert fleet.hear(2, "1.0.0", NOW + 30)[0] == [], "not yet"
     fleet.silence(SILENT)
@@ -387,6 +390,7 @@ def test_device_that_is_heard_of_stands_in_for_a_silent_one(fleet, service):
     assert fleet.hear(1, "1.0.0", SILENT)[0] == [], "its turn is over"
     sent, said = fleet.hear(2, "1.1.0", SILENT)
     assert "1.1.0 runs where it was told first; 4 more are told" in said and len(sent) == 4
+    assert store.latest(PK, DN).restarts == 0, "it begins anew"
     for second in range(20):
         sent += service.poll(SILENT + second)[0]
     assert sum(message.topic.endswith(DN) for message in sent) == rules.MAX_SILENT, "as often as any other"
@@ -422,10 +426,9 @@ def test_stand_in_is_for_one_of_its_own_version_if_there_is_one(fleet, store):
 def test_as_many_stand_in_as_were_told_first(fleet):
     """What silences every board that hears of it does not get through them all."""
     fleet.publish(2)
-    for turn, n in enumerate((3, 5, 4), 1):
-        now = NOW + turn * (rules.SILENT_S + 60)
-        fleet.silence(now)
-        fleet.hear(n, "1.0.0", now)
+    for n in (3, 5, 4):
+        fleet.silence(fleet.now + rules.SILENT_S + 60)
+        fleet.hear(n, "1.0.0", fleet.now)
     assert fleet.states == "held held notified held notified"
 
 
@@ -438,11 +441,13 @@ def test_nobody_stands_in_for_one_that_has_answered(fleet, service, step):
     assert fleet.hear(2, "1.0.0", SILENT) == ([], ["runs 1.0.0"])
 
 
-def test_nobody_stands_in_for_one_that_vanished_when_it_had_begun(fleet, service):
+@pytest.mark.parametrize("refusal", [(-2, "1043 stalled"), (-3, "1074 patch")])
+def test_nobody_stands_in_for_one_that_vanished_when_it_had_begun(fleet, store, service, refusal):
     fleet.publish()
+    store._add_artifact(store._db, replace(artifact("1.1.0"), base="1.0.0", result=1))
     fleet.silence(NOW + 30)
     progress(service, 40, now=NOW + 30)
-    progress(service, -2, "1043 stalled", now=NOW + 31)
+    progress(service, *refusal, NOW + 31)
     fleet.silence(SILENT + 100)
     assert fleet.states.startswith("notified") and fleet.hear(2, "1.0.0", SILENT + 100)[0] == []
 
@@ -459,18 +464,61 @@ def test_report_of_one_that_lost_its_place_makes_it_one_of_the_first_again(fleet
     assert fleet.states == "failed updated held held held"
 
 
-@pytest.mark.parametrize("what", ["nothing", "restart", "ahead"])
-def test_stand_in_after_a_server_restart_or_under_a_wrong_clock(fleet, store, service, what):
-    """A server that was away does not know who was silent; a push in the future was long ago."""
+def test_report_of_the_update_before_makes_nobody_one_of_the_first_again(fleet, service):
+    """A rollback is told before the version."""
+    fleet.publish()
+    fleet.silence(SILENT)
+    fleet.hear(2, "1.0.0", SILENT)
+    progress(service, -1, "1090 not confirmed in its trials", now=SILENT)
+    assert fleet.states == "held notified held held held"
+
+
+def test_nobody_stands_in_once_one_of_the_first_has_failed(fleet, service):
+    fleet.publish(2)
+    fleet.silence(NOW + 30)
+    progress(service, -3, "1006 digest", NOW + 30)
+    fleet.silence(SILENT)
+    assert fleet.hear(3, "1.0.0", SILENT)[0] == [] and fleet.states == "failed notified held held held"
+
+
+def test_one_that_lost_its_place_stands_in_for_its_successor(fleet):
+    """It was told before, so the bound on how many are told holds."""
+    fleet.publish()
+    for n in (2, 3, 1):
+        fleet.silence(fleet.now + rules.SILENT_S + 60)
+        fleet.hear(n, "1.0.0", fleet.now)
+    assert fleet.states == "notified held held held held"
+
+
+@pytest.mark.parametrize("how", ["withdraw", "publish"])
+def test_one_that_lost_its_place_and_leaves_makes_no_room_for_more(fleet, store, how):
+    fleet.publish()
+    fleet.silence(SILENT)
+    fleet.hear(2, "1.0.0", SILENT)
+    device = store.device(PK, DN)
+    if how == "withdraw":
+        store.withdraw([device])
+    else:
+        store.publish(artifact("1.2.0"), [device], "https")
+    fleet.silence(SILENT + rules.SILENT_S + 60)
+    assert fleet.hear(3, "1.0.0", fleet.now)[0] == []
+
+
+@pytest.mark.parametrize("what", ["nothing", "ahead", "restart", "sleep"])
+def test_who_is_silent_is_known_to_a_server_that_was_there(fleet, store, service, what):
+    """Not after a restart, or when it slept, which is the same as a clock that is set. A push in the future was long ago."""
     fleet.publish()
     fleet.silence(NOW + 30)
     if what == "ahead":
         store.save(replace(store.latest(PK, DN), at=SILENT * 2))
-    fresh = service if what != "restart" else Service(store, lambda artifact, scheme: "https://host")
+    if what in ("nothing", "ahead"):
+        fleet.silence(SILENT)
+    elif what == "restart":
+        service = Service(store, lambda artifact, scheme: "https://host")
     for now in (SILENT - 1, SILENT):
-        fresh.poll(now)
-    sent = fresh.receive(messages.topic("inform", PK, "dev02"), b'{"params":{"version":"1.0.0"}}', SILENT)[0]
-    assert len(sent) == (what != "restart")
+        service.poll(now)
+    sent = service.receive(messages.topic("inform", PK, "dev02"), b'{"params":{"version":"1.0.0"}}', SILENT)[0]
+    assert len(sent) == (what in ("nothing", "ahead"))
 
 
 def test_silent_one_that_had_the_image_is_updated_all_the_same(fleet):
@@ -485,17 +533,29 @@ def test_what_is_held_is_told_when_the_first_have_run_it_long_enough(fleet):
     fleet.publish(2, soak=3600)
     fleet.hear(1, "1.1.0", NOW + 10)
     fleet.hear(2, "1.1.0", NOW + 500)
+    fleet.silence(NOW + 4090)
     assert fleet.hear(1, "1.1.0", NOW + 4099)[0] == [] and fleet.states == "updated updated held held held"
     sent, said = fleet.hear(1, "1.1.0", NOW + 4100)
     assert len(sent) == 3 and said == ["runs 1.1.0", "1.1.0 runs where it was told first; 3 more are told", *["told of 1.1.0"] * 3]
 
 
-def test_soak_time_does_not_end_before_the_server_has_been_there_a_while(fleet, store):
-    fleet.publish(soak=3600)
+@pytest.mark.parametrize("soak", [100, 3600])
+@pytest.mark.parametrize("what", ["restart", "sleep"])
+def test_soak_time_ends_before_a_server_that_hears(fleet, store, service, what, soak):
+    fleet.publish(soak=soak)
     fleet.hear(1, "1.1.0", NOW + 10)
-    fresh = Service(store, lambda artifact, scheme: "https://host")
-    assert fresh.poll(NOW + 90000)[1] == [] == fresh.poll(NOW + 90000 + rules.SILENT_S - 1)[1]
-    assert len(fresh.poll(NOW + 90000 + rules.SILENT_S)[0]) == 4
+    if what == "restart":
+        service = Service(store, lambda artifact, scheme: "https://host")
+    later = NOW + 90000
+    assert service.poll(later)[1] == [] == service.poll(later + rules.SILENT_S - 1)[1]
+    assert len(service.poll(later + rules.SILENT_S)[0]) == 4
+
+
+def test_soak_time_that_is_shorter_than_a_silence_ends_in_time(fleet, service):
+    service.poll(NOW)
+    fleet.publish(soak=60)
+    fleet.hear(1, "1.1.0", NOW + 10)
+    assert service.poll(NOW + 69)[0] == [] and len(service.poll(NOW + 70)[0]) == 4
 
 
 def test_without_a_soak_time_no_clock_holds_back(fleet, service):
@@ -531,12 +591,19 @@ def test_what_is_held_stays_so_if_one_of_the_first_goes_back_after_all(fleet):
     assert fleet.hear(2, "1.0.0", NOW + 9000)[0] == [] and fleet.states == "failed held held held held"
 
 
-def test_what_is_held_is_withdrawn_if_one_of_the_first_gets_another_while_it_soaks(fleet, store, monkeypatch):
-    monkeypatch.setattr(store_module.time, "time", lambda: NOW)
-    fleet.publish(soak=3600)
+@pytest.mark.parametrize("how", ["withdraw", "publish", "remove"])
+def test_what_is_held_is_withdrawn_with_one_of_the_first_that_runs_it(fleet, store, how):
+    fleet.publish(2)
     fleet.hear(1, "1.1.0", NOW)
-    store.publish(artifact("1.2.0"), [store.device(PK, DN)], "https")
-    assert fleet.states == "waiting withdrawn withdrawn withdrawn withdrawn"
+    device = store.device(PK, DN)
+    if how == "withdraw":
+        assert len(store.withdraw([device])) == 3
+    elif how == "publish":
+        store.publish(artifact("1.2.0"), [device], "https")
+    else:
+        store.remove_device(PK, DN)
+    fleet.hear(2, "1.1.0", NOW)
+    assert [store.latest(PK, dn).state for dn in fleet.names[1:]] == ["updated", *["withdrawn"] * 3]
 
 
 def test_wait_goes_on_while_what_is_held_soaks(fleet, store):
@@ -551,6 +618,15 @@ def test_wait_goes_on_while_what_is_held_soaks(fleet, store):
         start = time.monotonic()
         publishing.wait(store, numbers, lambda update: None, timeout)
         assert (time.monotonic() - start > 0.2) != failed
+
+
+def test_refusal_of_the_patch_before_does_not_end_the_image_that_is_told_now(store, service):
+    publish(store, "1.1.0")
+    inform(service, "1.0.0")
+    number = publish(store, "1.2.0")
+    service.poll(NOW)
+    progress(service, -1, "1074 patch", now=NOW + 1)
+    assert one(store, number).state == "notified"
 
 
 def test_poller_that_restarts_in_its_update_is_told_again(store, service):

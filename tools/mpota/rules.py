@@ -15,7 +15,6 @@ REPLACED, WITHDRAWN = "replaced", "withdrawn"
 HELD = "held"  # until those that are told first run it (Store.release)
 OPEN = (WAITING, NOTIFIED, RUNNING)
 PENDING = (HELD, *OPEN)
-ASIDE = (HELD, REPLACED, WITHDRAWN)  # these prove nothing of an artifact that was told to some first
 STATES = (*PENDING, UPDATED, FAILED, REPLACED, WITHDRAWN)
 
 MAX_FAILURES = 3
@@ -85,8 +84,10 @@ def _again(update, now):
 
 def reported(update, step, desc, now):
     """The device reports progress, or a failure."""
-    if update.state == HELD and update.silent:
-        update = replace(update, state=NOTIFIED)  # it was told and has given its place to another, but was at it
+    if update.state == HELD and update.silent:  # it was told and has given its place to another, but was at it
+        told = replace(update, state=NOTIFIED)
+        after = reported(told, step, desc, now)
+        return update if after == told else after
     if step < 0:
         return _failure(update, step, desc, now)
     if update.state not in (NOTIFIED, RUNNING):
@@ -107,8 +108,8 @@ def _failure(update, step, desc, now):
             return _failed(update, step, desc)
     if update.state not in OPEN:
         return update
-    if code in codes.OF_PATCH and not update.patches:
-        return update  # of the patch before, told again: the answer to it was lost
+    if code in codes.OF_PATCH and not update.sent_patch:
+        return update  # of the patch before, told again, or of the update before
     if code in codes.LATER:
         return _not_ready(update, desc, now)
     if update.state == WAITING:

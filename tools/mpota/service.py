@@ -1,6 +1,7 @@
 """The update service without its network: messages of devices in, messages to devices out."""
 # SPDX-License-Identifier: MIT
 
+import math
 from dataclasses import dataclass, replace
 
 from mpota import codes, messages, rules
@@ -35,7 +36,7 @@ class Service:
         self._store = store
         self._url_of = url_of
         self._last_id = 0
-        self._since = None  # the first poll
+        self._polled, self._since = None, math.inf  # the last poll, and the first of those that have come one after another
 
     def receive_all(self, said, now):
         """What receive() returns to each (topic, payload), all of it written together."""
@@ -58,8 +59,10 @@ class Service:
 
     def poll(self, now):
         """What is due by the clock, or because another process has published; no more of it than can be written at once."""
-        self._since = now if self._since is None else min(self._since, now)
-        released = self._store.release(now, self._is_settled(now))
+        if self._polled is None or not 0 <= now - self._polled <= rules.SILENT_S:  # a start, a sleep, or another clock
+            self._since = now
+        self._polled = now
+        released = self._store.release(now, self._since).items()
         events = [Event("server", f"{version} runs where it was told first; {count} more are told") for version, count in released]
         due = self._store.due(now, BATCH)
         if not due:
@@ -105,20 +108,16 @@ class Service:
     def _stand_in(self, held, version, now):
         """A held update after its device, which runs `version`, has been heard of: it is told in place of one that was told first and is
         silent. And the event, if it is so."""
-        if held.state != rules.HELD or not version or not rules.replaces(held.version, version) or not self._is_settled(now):
+        if held.state != rules.HELD or not version or not rules.replaces(held.version, version):
             return held, []
-        silent = self._store.not_answering(held.artifact, version, now, rules.SILENT_S)
+        silent = self._store.not_answering(held, version, now) if now - self._since >= rules.SILENT_S else None
         if silent is None:
             return held, []
-        held, silent = (replace(update, at=now) for update in rules.stand_in(held, silent, now))
+        held, silent = rules.stand_in(held, silent, now)
         with self._store.transaction():
-            self._store.save(held)
-            self._store.save(silent)
+            self._save(held, now)
+            self._save(silent, now)
         return held, [Event(f"{silent.pk}/{silent.dn}", f"does not answer; {held.pk}/{held.dn} is told in its place")]
-
-    def _is_settled(self, now):
-        """Whether devices have had the time to say what they did while no server was there."""
-        return self._since is not None and now - self._since >= rules.SILENT_S
 
     def _progress(self, message, now):
         name = f"{message.pk}/{message.dn}"
@@ -134,7 +133,7 @@ class Service:
     def _push(self, update, now, reply=None):
         """Tells the device, on the upgrade topic or in reply to its request: (topic, id)."""
         artifact = self._artifact(update)
-        if not self._store.save(replace(rules.pushed(update, now, artifact.is_patch), at=now)):
+        if not self._save(rules.pushed(update, now, artifact.is_patch), now):
             return [], []  # taken back while we looked
         topic, number = reply or (messages.topic("upgrade", update.pk, update.dn), self._next_id(now))
         payload = messages.upgrade(artifact, self._url_of(artifact, update.scheme), number)
@@ -150,11 +149,14 @@ class Service:
         """Saves an update if it changed; an event if it has come to its end."""
         if after == before:
             return []
-        self._store.save(replace(after, at=now))
+        self._save(after, now)
         if after.state == before.state or after.state in rules.OPEN:
             return []
         reason = f": {text(after.desc)}" if after.desc else ""
         return [Event(f"{after.pk}/{after.dn}", f"{after.version} {after.state}{reason}")]
+
+    def _save(self, update, now):
+        return self._store.save(replace(update, at=now))
 
     def _next_id(self, now):
         """Milliseconds, as the cloud numbers its messages, and never the same twice."""

@@ -6,15 +6,16 @@ import json
 import secrets
 import sqlite3
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from mpota import linkkit, running, storage
 from mpota.errors import ToolError
-from mpota.rules import ASIDE, FAILED, HELD, LONGEST_S, NOTIFIED, OPEN, PENDING, REPLACED, UPDATED, WAITING, WITHDRAWN, Update
+from mpota.rules import FAILED, HELD, LONGEST_S, NOTIFIED, OPEN, PENDING, REPLACED, SILENT_S, UPDATED, WAITING, WITHDRAWN, Update
 
 FORMAT = 3
-TOLD = (*OPEN, FAILED)  # that others may be held for
+ASIDE = (HELD, REPLACED, WITHDRAWN)  # others are held for the updates in all other states; as text it is SQL
 BUSY_S = 60  # that another process may keep us from reading or writing
 MAKING_S = 1
 _TABLES = """
@@ -260,38 +261,37 @@ class Store:
     def _taking_back(self, devices):
         """A transaction that ends what the devices were told. What is held until they have run it and still is so afterwards is withdrawn,
         as nobody would release it; gives the database and the list that gets the ids of those updates."""
-        told = f"""SELECT artifact FROM "update" WHERE pk = ? AND dn = ?
-            AND (state IN ({_marks(TOLD)}) OR (state = '{UPDATED}' AND at + soak > ?))"""
-        withdrawn, now = [], time.time()
+        told = f'SELECT artifact FROM "update" WHERE pk = ? AND dn = ? AND state NOT IN {ASIDE}'
+        withdrawn = []
         with self.transaction() as db:
-            artifacts = {row["artifact"] for device in devices for row in db.execute(told, (device.pk, device.dn, *TOLD, now))}
+            artifacts = {row["artifact"] for device in devices for row in db.execute(told, (device.pk, device.dn))}
             yield db, withdrawn
             for artifact in artifacts:
                 query = 'UPDATE "update" SET state = ?, at = ? WHERE artifact = ? AND state = ? RETURNING id'
-                withdrawn += [row["id"] for row in db.execute(query, (WITHDRAWN, now, artifact, HELD)).fetchall()]
+                withdrawn += [row["id"] for row in db.execute(query, (WITHDRAWN, time.time(), artifact, HELD)).fetchall()]
 
-    def release(self, now, settled):
+    def release(self, now, since):
         """Holds back no longer what has been proved by all that were told first: they run it, and have for as long as was asked, of which
-        nothing is said before the server is `settled`. Returns the artifacts' versions and of each how many updates were held."""
-        proved = f"""SELECT artifact, version FROM "update" WHERE artifact IN (SELECT artifact FROM "update" WHERE state = '{HELD}')
-            AND state NOT IN ({_marks(ASIDE)}) GROUP BY artifact
-            HAVING min(state = '{UPDATED}' AND (soak = 0 OR (? AND at + soak <= ?)))"""
-        free = f"""UPDATE "update" SET state = '{WAITING}', silent = 0, due = 0, at = ? WHERE artifact = ? AND state = '{HELD}'"""
-        if not self._all(proved, *ASIDE, settled, now):
-            return []
-        with self.transaction() as db:
-            rows = self._all(proved, *ASIDE, settled, now)
-            return [(row["version"], db.execute(free, (now, row["artifact"])).rowcount) for row in rows]
+        nothing is said before the server, which is there `since` then, has had time to hear of them. Returns how many of each version."""
+        proved = f"""SELECT artifact FROM "update" WHERE artifact IN (SELECT artifact FROM "update" WHERE state = '{HELD}')
+            AND state NOT IN {ASIDE} GROUP BY artifact
+            HAVING min(state = '{UPDATED}' AND (soak = 0 OR (at + soak <= ?1 AND ?2 <= max(at, ?1 - {SILENT_S}))))"""
+        if not self._all(proved, now, since):
+            return {}
+        free = f"""UPDATE "update" SET state = '{WAITING}', silent = 0, restarts = 0, due = 0, at = ?1
+            WHERE state = '{HELD}' AND artifact IN ({proved}) RETURNING version"""
+        return Counter(row["version"] for row in self._all(free, now, since))
 
-    def not_answering(self, artifact, version, now, patience):
-        """An update to this artifact that was told first and to which no answer has come in the last `patience` seconds, rather of a device
-        that runs `version`. None if there is none, or if of as many as were told first so was found already."""
-        query = f"""SELECT u.* FROM "update" u JOIN device d USING (pk, dn)
-            WHERE artifact = ?1 AND state = '{NOTIFIED}' AND due IS NULL AND best < 0 AND NOT (?3 - ?4 < at AND at <= ?3)
-            AND (SELECT count(*) FROM "update" WHERE artifact = ?1 AND state = '{HELD}' AND silent)
-              < (SELECT count(*) FROM "update" WHERE artifact = ?1 AND state NOT IN ({", ".join(f"'{state}'" for state in ASIDE)}))
-            ORDER BY d.version IS NOT ?2, u.id LIMIT 1"""
-        rows = self._all(query, artifact, version, now, patience)
+    def not_answering(self, held, version, now):
+        """An update to the artifact of `held` that was told first and to which no answer has come for long, rather of a device that runs
+        `version`. None if there is none, if one of the first has failed, or if as many have been found as are told and `held` is none
+        of them."""
+        query = f"""SELECT u.* FROM "update" u JOIN device d USING (pk, dn) WHERE artifact = ?1
+            AND state = '{NOTIFIED}' AND due IS NULL AND best < 0 AND patches AND NOT (?4 - {SILENT_S} < at AND at <= ?4)
+            AND (SELECT (?2 OR sum(state IN {ASIDE} AND silent) < sum(state NOT IN {ASIDE})) AND NOT max(state = '{FAILED}')
+                FROM "update" WHERE artifact = ?1)
+            ORDER BY d.version IS NOT ?3, u.id LIMIT 1"""
+        rows = self._all(query, held.artifact, held.silent, version, now)
         return Update(**rows[0]) if rows else None
 
     def artifact(self, number):
