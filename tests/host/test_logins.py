@@ -185,7 +185,7 @@ class Client:
         return request
 
     async def send(self, *args, **options):
-        return await asyncio.wait_for(self.context.request(self.message(*args, **options)).response, 5)
+        return await asyncio.wait_for(self.context.request(self.message(*args, **options)).response, 30)
 
     async def login(self):
         response = await self.send(codes.POST, "/auth", login())
@@ -257,3 +257,27 @@ def test_device_that_asks_is_told_what_stands_now(state, shelf, build):
 
     with serving(state) as (_, server):
         asyncio.run(device(server))
+
+
+def test_chaos_is_in_what_a_device_asks_for_too(state, shelf, build):
+    new = build("1.1.0")
+    right = hashlib.sha256(new.read_bytes()).hexdigest()
+
+    def is_right(payload):
+        try:
+            data = json.loads(payload)["data"]
+        except ValueError:
+            return False  # none, or half of one
+        return (data["sign"], data["size"], data["url"][:5]) == (right, new.stat().st_size, "coap:")
+
+    async def device(server):
+        async with Client(server) as client:
+            await client.login()
+            await client.post("inform", {"version": "1.0.0"})
+            command = "publish", new, "--key", shelf / "digest.pem", "--product", PK, "--url-scheme", "coap", "--state", state
+            assert (await asyncio.to_thread(mpota, *command)).returncode == 0
+            await asyncio.to_thread(until, lambda: mpota_json("status", "--state", state)[0]["state"] == "notified")
+            return [is_right((await client.send(codes.GET, f"/topic/ota/device/upgrade/{PK}/{DN}")).payload) for _ in range(20)]
+
+    with serving(state, "--chaos", "1") as (_, server):
+        assert 5 < sum(asyncio.run(device(server))) < 20
