@@ -24,7 +24,7 @@ ANSWER_S = 5
 LATER_S = 10  # the first time; longer each time
 RETRY_S = 30
 LONGEST_S = LATER_S * MAX_RESTARTS  # that any rule puts off
-SILENT_S = 600  # twice as long as a board takes to observe anew
+SILENT_S = 600  # whoever is not heard of for so long is away: twice as long as a board takes to observe anew
 
 
 @dataclass(frozen=True)
