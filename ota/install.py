@@ -1,7 +1,7 @@
 """The install step of a patch: from the running image and a patch in flash, the new image (DESIGN.md, "The patch").
 
 `steps()` is a generator: every `next` hashes a part of the base or decodes and writes one of the result; its value is the new
-image's bytes. The old image is read in thousands of pieces, by the flash driver itself. After a cut the patch
+image's bytes. Both images are read in thousands of pieces, by the flash driver itself. After a cut the patch
 is decoded from its start again; what lies before the last progress mark is compared, and all behind it written again: a sector that
 reads right may hold cells that a cut left half programmed. If the comparison fails, flash has rotted: nothing is kept then, and no mark may
 vouch for what is written again.
@@ -61,7 +61,7 @@ class Install:
         done = 0
         while done < self._size:
             n = native.patch_step(
-                self._state, self._active.read_raw, self._active.offset, window, self._more, self._input, self._buf
+                self._state, slot.read_raw, self._active.offset, slot.offset, window, self._more, self._input, self._buf
             )
             if not n:
                 raise OSError(_E_PATCH_SIZE)

@@ -14,9 +14,10 @@ image_info(state) -> (version, counter, flags, header_size, payload_size, total_
 patch_state(n) -> bytes a state must have for a decoder of n bytes.
 patch_begin(state, next, input) -> (old_size, new_size, old_sha256, new_sha256): reads a patch's header. next() fills
 input with more of the patch and returns how many bytes came, 0 at the end.
-patch_step(state, read, base, window, next, input, out) -> bytes put out, fewer than out holds only at the end.
-read(offset, buf) and base are the old image; window is a buffer of 112 bytes. state and input are patch_begin's, ValueError if not;
-no callback may change a buffer's size.
+patch_step(state, read, old, new, window, next, input, out) -> bytes put out, fewer than out holds only at the end; they are to be written
+before the next step. read(offset, buf) reads the base from offset `old` on and what has been written of the result from `new` on; window is
+a buffer of 112 bytes, out one of at least as many, whole words. state and input are patch_begin's, ValueError if not; no callback may change a
+buffer's size.
 md5_init(state), md5_push(state, buf, n), md5_finish(state) -> digest: MD5; state has MD5_STATE bytes.
 coap_read(buf, n) -> what the datagram in the first n bytes says, None if it is no CoAP message: kind, code, mid, token, observe, block2,
 size2, etag, payload, end. An option that is not there is -1 or empty; the payload is from payload to end, which is n, but payload is -1

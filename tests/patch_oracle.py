@@ -22,7 +22,7 @@ class Header:
         self.data, self.at = data, 0
         if self.take(2) != b"mP":
             raise Refused("magic")
-        if self.byte() != 1:
+        if self.byte() != 2:
             raise Refused("version")
         v = self.byte()
         self.arch, windows = v & 15, v >> 4
@@ -334,7 +334,7 @@ class Decoder:
         self.arch = ARCHS[h.arch]
         self.coder = Coder(patch[h.at :])
         self.new_pos = self.old_pos = self.gap = self.copying = self.phase = self.run = self.subs = 0
-        self.verbatim = 0
+        self.literals = self.distance = self.verbatim = 0
         self.switched = None
         self.last = self.before = self.old_last = self.plain = 0
         self.ends, self.recent, self.far, self.far_next = [0] * 3, [0] * 8, [0] * 32, 0
@@ -348,7 +348,7 @@ class Decoder:
         self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 15, 18))
         self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
         self.inside, self.literal, self.sub = nodes(80), nodes(256), nodes(256)
-        self.kind, self.reach, self.copy_recent = nodes(16), nodes(16), nodes(8)
+        self.kind, self.reach, self.copy_recent, self.length = nodes(16), nodes(16), nodes(8), nodes(8)
         self.recents = [nodes(16) for _ in range(3)]
         self.offset, self.back, self.shift, self.half_shift = (Number() for _ in range(4))
         self.history = [0] * 9
@@ -374,12 +374,15 @@ class Decoder:
             i = 2 * i + self.node(t[i])
         return i - (1 << bits)
 
-    def number(self, m):
+    def count(self, m):
         n = self.tree(m.length, 5)
         v = 1
         for k in range(n):
             v = 2 * v + (self.node(m.top[n]) if k == 0 and n < 16 else self.coder.decide(1, 1))
-        z = v - 1
+        return v - 1
+
+    def number(self, m):
+        z = self.count(m)
         return signed(~(z >> 1) if z & 1 else z >> 1)
 
     # 3.4
@@ -398,12 +401,13 @@ class Decoder:
         while self.new_pos < self.h.new_size:
             if self.copying:
                 self.copy_step()
-            elif self.flag(self.f_start[3 * min(self.gap, 7) + self.phase]):
+            elif self.flag(self.f_start[3 * min(self.literals, 7) + self.phase]):
                 self.start()
             else:
-                for _ in range(min(4, self.h.new_size - self.new_pos) if self.gap >= 32 else 1):
+                for _ in range(min(4, self.h.new_size - self.new_pos) if self.literals >= 32 else 1):
                     self.out(self.new_byte(self.literal, 0))
                     self.gap += 1
+                    self.literals += 1
         if self.coder.at < len(self.coder.body):
             raise Refused("long")
         return bytes(self.new)
@@ -420,6 +424,8 @@ class Decoder:
                 raise Refused("switch")
             self.verbatim, self.switched = not self.verbatim, self.new_pos
             return
+        if kind in (9, 10):
+            return self.repeat(kind == 9)
         if kind == 0:
             self.old_pos = same
         elif kind == 2:
@@ -441,8 +447,21 @@ class Decoder:
         if reach:
             self.fill(128 << reach)
 
+    def repeat(self, elsewhere):
+        if elsewhere:
+            self.distance = 1 + self.count(self.back)
+        n = 2 + self.tree(self.length, 3)
+        if n == 9:
+            n = n + self.count(self.half_shift) & M32
+        if not 0 < self.distance <= self.new_pos or not 0 < n <= self.h.new_size - self.new_pos:
+            raise Refused("repeat")
+        for _ in range(n):
+            self.out(self.new[-self.distance])
+        self.gap += n
+        self.literals = 0
+
     def end_copy(self):
-        self.copying = self.gap = 0
+        self.copying = self.gap = self.literals = 0
 
     def copy_step(self):
         if self.run > 8:

@@ -15,7 +15,7 @@
 //
 // Nothing is put out before OTA_PATCH_BASE has been returned, so a wrong base is found before the first write. The
 // result's SHA-256 is the caller's to check, from flash. The decoder never puts out more than info->new_size bytes
-// and never reads outside [0, info->old_size). What is out when a fault is found depends on how the input was cut.
+// and never reads outside [0, info->old_size), or what is not out. What is out when a fault is found depends on how the input was cut.
 #ifndef OTA_PATCH_H
 #define OTA_PATCH_H
 
@@ -51,10 +51,12 @@ struct ota_patch_info {
     uint8_t new_sha256[32];
 };
 
-// How to read the old image: fills buf with n <= OTA_PATCH_READ_BYTES from offset, a multiple of 4, all inside it. Zero or a negative ota_err.
+// How to read the old image and, of the new one, what is out, of which the last bytes may still be in the span's buffer: fills buf with
+// n <= OTA_PATCH_READ_BYTES from offset, a multiple of 4. Zero or a negative ota_err.
 struct ota_patch_io {
     void *ctx;
-    int (*read)(void *ctx, uint32_t offset, void *buf, uint32_t n);
+    int (*read_old)(void *ctx, uint32_t offset, void *buf, uint32_t n);
+    int (*read_new)(void *ctx, uint32_t offset, void *buf, uint32_t n);
 };
 
 // What one call works on; the call advances the pointers and lowers the counts. What is left of out may have been written to.

@@ -5,14 +5,20 @@
 
 #include "patch_model.h"
 
+// What starts here. From FAR on a copy at an explicit distance from where the last one ended, or one of the three before. SWITCH starts none: new
+// bytes are verbatim from here on, or no longer so. Nor does REPEAT: new bytes are put out once more, with AGAIN from as far back as last time.
+enum patch_kind { KIND_SAME, KIND_INSERT, KIND_TABLE, KIND_RECENT, KIND_FAR, KIND_SWITCH = KIND_FAR + 4, KIND_REPEAT, KIND_AGAIN, PATCH_KINDS };
+
 // Questions to the encoder, which compiles these same files with a coder of its own. The decoder never looks at the answers.
 enum patch_question {
     PATCH_ASK_EQUAL, // are the next n new bytes those at p, and n of them in this copy?
     PATCH_ASK_SITE,  // the same, first of a site
     PATCH_ASK_BYTE,  // the new byte n bytes on
-    PATCH_ASK_START, // does a copy start here, or a switch stand?
-    PATCH_ASK_SWITCH, // are new bytes from here on verbatim if they were not, or the other way round?
-    PATCH_ASK_OLD,   // the old offset it starts at
+    PATCH_ASK_START, // does anything but literals start here?
+    PATCH_ASK_KIND,  // the patch_kind of what starts here if it is no copy, else 0
+    PATCH_ASK_DISTANCE, // of a repeat
+    PATCH_ASK_LENGTH, // of a repeat
+    PATCH_ASK_OLD,   // the old offset that a copy starts at
     PATCH_ASK_REACH, // its rough length
     PATCH_ASK_END,   // does the copy end here?
     PATCH_ASK_SHIFT, // displacement that makes the site of the patch_guess p right, or PATCH_NO_SHIFT

@@ -2,10 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include "patch_coder.h"
 
-// From FAR on: an explicit distance from where this copy ended, or one of the three before. SWITCH starts no copy: new bytes are
-// verbatim from here on, or no longer so.
-enum kind { KIND_SAME, KIND_INSERT, KIND_TABLE, KIND_RECENT, KIND_FAR, KIND_SWITCH = KIND_FAR + 4 };
-
 static uint32_t at_most(uint32_t v, uint32_t limit) {
     return v < limit ? v : limit;
 }
@@ -35,7 +31,7 @@ bool patch_may_end(const struct patch_state *s) {
 
 void patch_end_copy(struct patch_state *s) {
     s->copying = false;
-    s->gap_from = s->new_pos;
+    s->gap_from = s->literal_from = s->new_pos;
 }
 
 // PATCH_OLD_AHEAD old bytes; those past the end read as erased flash: padding is copied from there. NULL if reading failed.
@@ -44,7 +40,7 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
     if (at > OTA_PATCH_READ_BYTES - PATCH_OLD_AHEAD) {
         uint32_t from = s->old_pos & ~3u, n = from < s->info.old_size ? at_most(s->info.old_size - from, OTA_PATCH_READ_BYTES) : 0;
         memset(s->old + n, 0xff, OTA_PATCH_READ_BYTES - n);
-        int r = n ? io->read(io->ctx, from, s->old, n) : 0;
+        int r = n ? io->read_old(io->ctx, from, s->old, n) : 0;
         if (r < 0) {
             s->error = r;
             return NULL;
@@ -56,8 +52,8 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
 }
 
 // New bytes: by a tree, or verbatim, which costs bits and saves time.
-static int literals(struct patch_state *s, uint32_t gap) {
-    uint32_t n = gap < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT), i = 0;
+static int literals(struct patch_state *s, uint32_t run) {
+    uint32_t n = run < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT), i = 0;
     uint8_t *to = s->out.at;
     do {
         uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, i);
@@ -122,14 +118,65 @@ static uint32_t start_place(struct patch_state *s, uint32_t kind, uint32_t want,
     return from + (uint32_t)patch_number(s, kind == KIND_FAR ? NUMBER_OFFSET : NUMBER_BACK, (int32_t)(want - from));
 }
 
+static int switch_verbatim(struct patch_state *s) {
+    bool progress = s->switched != s->new_pos + 1;
+    s->switched = s->new_pos + 1;
+    s->verbatim ^= 1;
+    return progress ? OTA_OK : OTA_E_PATCH_DATA;
+}
+
+// ---- repeats
+
+static int start_repeat(struct patch_state *s, bool again) {
+    if (!again) {
+        s->distance = patch_count(s, COUNT_DISTANCE, patch_ask(s, PATCH_ASK_DISTANCE, NULL, 0) - 1) + 1;
+    }
+    uint32_t want = patch_ask(s, PATCH_ASK_LENGTH, NULL, 0) - PATCH_REPEAT_MIN, n = patch_tree(s, s->node + N_LENGTH, 3, at_most(want, 7));
+    if (n == 7) {
+        n += patch_count(s, COUNT_LENGTH, want - 7);
+    }
+    s->repeat = n + PATCH_REPEAT_MIN;
+    s->made_end = 0;
+    return s->distance - 1 < s->new_pos && s->repeat - 1 < s->info.new_size - s->new_pos ? OTA_OK : OTA_E_PATCH_DATA;
+}
+
+// The next n bytes to be repeated, which are out: read in the place of old ones, as far as this repeat goes. NULL if reading failed.
+static const uint8_t *made_bytes(struct patch_state *s, const struct ota_patch_io *io, uint32_t n) {
+    uint32_t at = s->new_pos - s->distance;
+    if (at + n > s->made_end) {
+        s->old_from = 0u - OTA_PATCH_READ_BYTES;
+        s->made_from = at & ~3u;
+        s->made_end = at_most(s->made_from + OTA_PATCH_READ_BYTES, at_most(s->new_pos, at + s->repeat));
+        int r = io->read_new(io->ctx, s->made_from, s->old, s->made_end - s->made_from);
+        if (r < 0) {
+            s->error = r;
+            return NULL;
+        }
+    }
+    return s->old + (at - s->made_from);
+}
+
+static int repeat_step(struct patch_state *s, const struct ota_patch_io *io) {
+    uint32_t n = at_most(s->repeat, PATCH_STEP_OUT);
+    uint8_t *to = s->out.at;
+    const uint8_t *b = made_bytes(s, io, at_most(n, s->distance));
+    if (!b) {
+        return s->error;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        to[i] = i < s->distance ? b[i] : to[i - s->distance];
+    }
+    s->repeat -= n;
+    patch_made(s, n);
+    s->literal_from = s->new_pos;
+    return OTA_OK;
+}
+
 static int start(struct patch_state *s) {
-    uint32_t other = patch_ask(s, PATCH_ASK_SWITCH, NULL, 0), want = other ? 0 : patch_ask(s, PATCH_ASK_OLD, NULL, 0), k = 0;
-    uint32_t kind = patch_tree(s, s->node + N_KIND, 4, PATCH_WANT(other ? KIND_SWITCH : choose(s, want, &k)));
+    uint32_t other = patch_ask(s, PATCH_ASK_KIND, NULL, 0), want = other ? 0 : patch_ask(s, PATCH_ASK_OLD, NULL, 0), k = 0;
+    uint32_t kind = patch_tree(s, s->node + N_KIND, 4, PATCH_WANT(other ? other : choose(s, want, &k)));
     if (kind >= KIND_SWITCH) {
-        bool progress = s->switched != s->new_pos + 1;
-        s->switched = s->new_pos + 1;
-        s->verbatim ^= 1;
-        return kind == KIND_SWITCH && progress ? OTA_OK : OTA_E_PATCH_DATA;
+        return kind >= PATCH_KINDS ? OTA_E_PATCH_DATA : kind == KIND_SWITCH ? switch_verbatim(s) : start_repeat(s, kind == KIND_AGAIN);
     }
     uint32_t pos = start_place(s, kind, want, k);
     if (pos > s->info.old_size) {
@@ -153,8 +200,8 @@ static int start(struct patch_state *s) {
 }
 
 static int gap_step(struct patch_state *s) {
-    uint32_t gap = s->new_pos - s->gap_from, f = F_START + at_most(gap, 7) * 3 + s->phase;
-    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literals(s, gap);
+    uint32_t run = s->new_pos - s->literal_from, f = F_START + at_most(run, 7) * 3 + s->phase;
+    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literals(s, run);
 }
 
 // ---- inside a copy
@@ -240,7 +287,7 @@ int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t r
     const uint8_t *last = s->out.at + (n < PATCH_STEP_OUT ? 0 : n - PATCH_STEP_OUT);
     int r;
     do {
-        r = s->copying ? copy_step(s, io) : gap_step(s);
+        r = s->copying ? copy_step(s, io) : s->repeat ? repeat_step(s, io) : gap_step(s);
     } while (!r && s->out.at <= last && s->in_end - s->in_start >= (int)PATCH_STEP_BYTES);
     return r;
 }

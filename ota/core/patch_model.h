@@ -9,6 +9,7 @@
 #define PATCH_STEP_BYTES 68u // of input a step takes at most: a flag has up to 16 bits, a node 11.1; a site has two flags, a tree of four nodes and four bytes, each a node, a flag and a tree of eight
 #define PATCH_STEP_OUT 4u // a step makes at most so many bytes
 #define PATCH_LONG_GAP 32u // literals from here on share a flag, PATCH_STEP_OUT of them
+#define PATCH_REPEAT_MIN 2u // bytes
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
 #define PATCH_RECENT 8u
 #define PATCH_FAR 32u
@@ -44,15 +45,16 @@ enum {
 enum {
     N_KIND,
     N_REACH = N_KIND + 16,
-    N_RECENT = N_REACH + 16, // one tree for each type of site, one for copies
-    N_NUMBER = N_RECENT + 4 * 16,
+    N_RECENT = N_REACH + 16, // a tree for each type of site, then one for copies
+    N_LENGTH = N_RECENT + 3 * 16 + 8,
+    N_NUMBER = N_LENGTH + 8,
     N_IN = N_NUMBER + 4 * 48,
     N_LITERAL = N_IN + 5 * 16,
     N_SUB = N_LITERAL + 256,
     PATCH_NODES = N_SUB + 256,
 };
-// Models of signed numbers.
-enum patch_number_model { NUMBER_OFFSET, NUMBER_BACK, NUMBER_SHIFT, NUMBER_HALF };
+// Models of signed numbers, and of counts: what is rare shares one.
+enum patch_number_model { NUMBER_OFFSET, NUMBER_BACK, NUMBER_SHIFT, NUMBER_HALF, COUNT_DISTANCE = NUMBER_BACK, COUNT_LENGTH = NUMBER_HALF };
 
 struct patch_site {
     uint32_t target; // an address, or a small number
@@ -87,6 +89,9 @@ struct patch_state {
     struct patch_interval interval;
     struct ota_patch_info info;
     uint32_t new_pos, old_pos, old_from, gap_from, run_from, ends[3];
+    uint32_t literal_from; // where the literals since the last copy or repeat begin
+    uint32_t repeat, distance; // bytes that are left of a repeat, and from how far back
+    uint32_t made_from, made_end; // the part of the new image that `old` has meanwhile
     uint32_t switched; // where the last switch was, plus 1
     uint32_t fill_at; // where to look next whether a region is unknown
     union {
@@ -158,5 +163,6 @@ int patch_flag(struct patch_state *s, uint32_t f, int want);
 int patch_node(struct patch_state *s, uint16_t *node, int want);
 uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32_t want);
 int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want);
+uint32_t patch_count(struct patch_state *s, enum patch_number_model model, uint32_t want);
 
 #endif

@@ -88,10 +88,10 @@ static uint32_t even_bits(struct patch_state *s, uint32_t v, uint32_t n, uint32_
     return v;
 }
 
-// A signed number, small ones cheap: the length of its magnitude plus one, then the bits below the top one.
-int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want) {
+// A count from 0, small ones cheap: the length of it plus one, then the bits below the top one.
+uint32_t patch_count(struct patch_state *s, enum patch_number_model model, uint32_t want) {
     uint16_t *length = s->node + N_NUMBER + (uint32_t)model * 48;
-    uint32_t n = 0, v = 1, w = (want < 0 ? ~((uint32_t)want << 1) : (uint32_t)want << 1) + 1;
+    uint32_t n = 0, v = 1, w = want + 1;
     while (PATCH_WANT(n < 31 && w >> n >> 1)) {
         n++;
     }
@@ -100,6 +100,11 @@ int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32
         uint16_t *top = length + 32 + n--;
         v = 2 | (uint32_t)patch_node(s, top, w >> n & 1);
     }
-    v = even_bits(s, v, n, w) - 1;
+    return even_bits(s, v, n, w) - 1;
+}
+
+// A signed number, those near zero cheap.
+int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want) {
+    uint32_t v = patch_count(s, model, want < 0 ? ~((uint32_t)want << 1) : (uint32_t)want << 1);
     return (int32_t)(v & 1 ? ~(v >> 1) : v >> 1);
 }

@@ -4,28 +4,48 @@
 
 #include "../core/patch.h"
 
-// What lies at the start of the caller's state: where its input buffer stands. It leaves the decoder as aligned as the buffer.
+// What lies at the start of the caller's state. It leaves the decoder as aligned as the buffer.
 struct call {
     uint32_t at, left; // in the input buffer
     uint32_t ended;
+    uint32_t made; // bytes that earlier steps have put out
     uint32_t decoder_bytes; // 0: not begun
     uint32_t decoder[];
 };
 
-// The old image behind flash.read_raw(offset, buf), which takes whole words.
-struct old {
+// Both images behind flash.read_raw(offset, buf), which takes whole words. What this step makes of the new one is in `out` only.
+struct images {
     mp_obj_t read, window;
-    uint8_t *bytes;
-    uint32_t base;
+    const uint8_t *bytes, *out;
+    uint32_t old, new, made;
 };
 
 static int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
-    const struct old *o = ctx;
+    const struct images *m = ctx;
     if (n > OTA_PATCH_READ_BYTES) {
         return OTA_E_FLASH;
     }
-    mp_call_function_2(o->read, mp_obj_new_int_from_uint(o->base + offset), o->window);
-    memcpy(buf, o->bytes, n);
+    mp_call_function_2(m->read, mp_obj_new_int_from_uint(m->old + offset), m->window);
+    memcpy(buf, m->bytes, n);
+    return OTA_OK;
+}
+
+// Behind what has been written flash may hold what cannot be read: the window ends there.
+static int read_new(void *ctx, uint32_t offset, void *buf, uint32_t n) {
+    const struct images *m = ctx;
+    uint32_t written = offset < m->made ? m->made - offset : 0;
+    if (n > OTA_PATCH_READ_BYTES) {
+        return OTA_E_FLASH;
+    }
+    if (written > n) {
+        written = n;
+    }
+    if (written) {
+        uint32_t last = m->made - OTA_PATCH_READ_BYTES, from = offset < last ? offset : last;
+        mp_call_function_2(m->read, mp_obj_new_int_from_uint(m->new + from), m->window);
+        memcpy(buf, m->bytes + (offset - from), written);
+    }
+    memcpy((uint8_t *)buf + written, m->out + (offset + written - m->made), n - written);
     return OTA_OK;
 }
 
@@ -54,7 +74,7 @@ static mp_obj_t patch_begin(mp_obj_t state, mp_obj_t next, mp_obj_t input) {
     size_t decoder_bytes, size;
     struct call *c = state_of(state, &decoder_bytes);
     uint8_t *in = modota_buffer(input, 1, MP_BUFFER_READ, &size);
-    c->decoder_bytes = 0;
+    c->decoder_bytes = c->made = 0;
     modota_result(ota_patch_init(c->decoder, (uint32_t)decoder_bytes));
     for (;;) {
         if (!more(c, next, size)) {
@@ -81,18 +101,22 @@ static mp_obj_t patch_begin(mp_obj_t state, mp_obj_t next, mp_obj_t input) {
 }
 MP_DEFINE_CONST_FUN_OBJ_3(modota_patch_begin_obj, patch_begin);
 
-// patch_step(state, read, base, window, next, input, out) -> bytes put out; fewer than out holds only at the end.
+// patch_step(state, read, old, new, window, next, input, out) -> bytes put out; fewer than out holds only at the end. They are to be at `new`
+// for read() before the next call.
 static mp_obj_t patch_step(size_t n_args, const mp_obj_t *args) {
     size_t unused, decoder_bytes, input_size, out_size;
     struct call *c = state_of(args[0], &decoder_bytes);
-    struct old old = { .read = args[1], .window = args[3], .base = (uint32_t)mp_obj_get_int_truncated(args[2]) };
-    old.bytes = modota_buffer(args[3], OTA_PATCH_READ_BYTES, MP_BUFFER_WRITE, &unused);
-    uint8_t *in = modota_buffer(args[5], 1, MP_BUFFER_READ, &input_size);
-    uint8_t *out = modota_buffer(args[6], 1, MP_BUFFER_WRITE, &out_size);
+    struct images images = { .read = args[1], .window = args[4], .made = c->made };
+    images.old = (uint32_t)mp_obj_get_int_truncated(args[2]);
+    images.new = (uint32_t)mp_obj_get_int_truncated(args[3]);
+    images.bytes = modota_buffer(args[4], OTA_PATCH_READ_BYTES, MP_BUFFER_WRITE, &unused);
+    uint8_t *in = modota_buffer(args[6], 1, MP_BUFFER_READ, &input_size);
+    uint8_t *out = modota_buffer(args[7], OTA_PATCH_READ_BYTES, MP_BUFFER_WRITE, &out_size);
+    images.out = out;
     if (c->decoder_bytes != decoder_bytes || c->at > input_size || c->left > input_size - c->at) {
         mp_raise_ValueError(MP_ERROR_TEXT("state")); // not begun, or begun with other buffers
     }
-    const struct ota_patch_io io = { .ctx = &old, .read = read_old };
+    const struct ota_patch_io io = { .ctx = &images, .read_old = read_old, .read_new = read_new };
     struct ota_patch_span x = { .in = in + c->at, .in_n = c->left, .out = out, .out_n = (uint32_t)out_size };
     for (;;) {
         int r = c->ended ? ota_patch_finish(c->decoder, &io, &x) : ota_patch_push(c->decoder, &io, &x);
@@ -100,16 +124,18 @@ static mp_obj_t patch_step(size_t n_args, const mp_obj_t *args) {
         c->at = (uint32_t)(x.in - in);
         c->left = x.in_n;
         if (r == OTA_PATCH_FULL || (c->ended && r == OTA_OK)) {
-            return MP_OBJ_NEW_SMALL_INT(out_size - x.out_n);
+            uint32_t n = (uint32_t)out_size - x.out_n;
+            c->made += n;
+            return MP_OBJ_NEW_SMALL_INT(n);
         }
         if (r == OTA_PATCH_MORE) {
-            more(c, args[4], input_size);
+            more(c, args[5], input_size);
             x.in = in;
             x.in_n = c->left;
         }
     }
 }
-MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(modota_patch_step_obj, 7, 7, patch_step);
+MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(modota_patch_step_obj, 8, 8, patch_step);
 
 // PATCH_STATE(n): bytes of state for a decoder of n.
 static mp_obj_t patch_state(mp_obj_t n) {

@@ -47,7 +47,7 @@ _READ = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.
 
 
 class _Io(ctypes.Structure):
-    _fields_ = [("ctx", ctypes.c_void_p), ("read", _READ)]
+    _fields_ = [("ctx", ctypes.c_void_p), ("read", _READ), ("read_new", _READ)]
 
 
 class _Span(ctypes.Structure):
@@ -84,7 +84,8 @@ class Decoder:
         self._state = ctypes.create_string_buffer(state + 3)
         self._at = (ctypes.addressof(self._state) + 3) & ~3
         self._out = ctypes.create_string_buffer(sector)
-        self._io = _Io(None, _READ(self._read))
+        self._new = bytearray()
+        self._io = _Io(None, _READ(self._read), _READ(self._read_new))
         self._lib = _decoder()
         self._checked(self._lib.ota_patch_init(ctypes.c_void_p(self._at), state))
 
@@ -93,6 +94,13 @@ class Decoder:
         if offset + n > len(self.old):
             return -1060
         ctypes.memmove(buf, self.old[offset : offset + n], n)
+        return 0
+
+    def _read_new(self, _ctx, offset, buf, n):
+        at = offset - len(self._new)  # in what is not yielded yet
+        self.reads += at < 0
+        made = self._new[offset : offset + n] + self._out[max(at, 0) : max(at + n, 0)]
+        ctypes.memmove(buf, bytes(made), n)
         return 0
 
     @staticmethod
@@ -116,7 +124,9 @@ class Decoder:
                 self._check_base()
                 continue
             if span.out_n < room:
-                yield self._out.raw[: room - span.out_n]
+                made = self._out.raw[: room - span.out_n]
+                self._new += made
+                yield made
                 span.out, span.out_n = ctypes.addressof(self._out), room
             if result != FULL:
                 return
@@ -180,7 +190,7 @@ def _header(patch):
     state = (ctypes.c_uint32 * 262144)()
     keep = ctypes.create_string_buffer(bytes(patch), len(patch) or 1)
     span = _Span(ctypes.addressof(keep), len(patch), None, 0)
-    io = _Io(None, _READ(lambda *_: -1060))
+    io = _Io(None, _READ(lambda *_: -1060), _READ(lambda *_: -1060))
     Decoder._checked(lib.ota_patch_init(state, ctypes.sizeof(state)))
     result = Decoder._checked(lib.ota_patch_push(state, ctypes.byref(io), ctypes.byref(span)))
     if result != BASE:
@@ -196,7 +206,7 @@ def info(patch):
     """What the header says."""
     h = _header(patch)
     return {
-        "format": 1,
+        "format": 2,
         "arch": ARCHS[h.arch],
         "base_address": h.base,
         "windows": [[w.start, w.size] for w in h.window[: h.windows]],

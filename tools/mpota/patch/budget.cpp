@@ -11,6 +11,7 @@ const uint32_t sector_size = 4096;
 const double budget = 957000, slack = 8000; // instructions for a sector by the estimate, so that it stays below a million
 const int rounds = 6; // of correction by what a sector is above the budget, and as many more for those above the slack
 const double harder = 0.85; // of what those may take, each time
+const uint32_t worth_repeating = 3; // bytes of a repeat that are left
 const uint32_t worth_splitting = 128; // bytes of a copy that are left: it starts anew, since a switch waits for its end
 
 // How the bytes of a stretch are made: as without a budget; with verbatim literals and substitutions; as verbatim literals alone.
@@ -29,9 +30,9 @@ Price operator+(const Price &a, const Price &b) {
 // The cheapest way through one sector if an instruction costs so many bits.
 class Sector {
   public:
-    Sector(const Costs &c, const Work &w, const std::vector<uint8_t> &inside_copy, const std::vector<uint8_t> &in_copy, uint32_t first, uint32_t end)
+    Sector(const Costs &c, const Work &w, const Bytes &inside_copy, const Bytes &in_copy, const Bytes &in_repeat, uint32_t first, uint32_t end)
         : costs(c), verbatim_byte{8, w.verbatim}, verbatim_literal{8.1, w.verbatim + (w.decision + w.literals) / PATCH_STEP_OUT},
-          tree_work(8 * w.decision), inside(inside_copy), covered(in_copy), from(first), to(end), came((end - first) * ways) {}
+          tree_work(8 * w.decision), inside(inside_copy), covered(in_copy), repeated(in_repeat), from(first), to(end), came((end - first) * ways) {}
 
     // Few bits with at most this work. way[i] becomes how byte i is made.
     void choose(double most, std::vector<uint8_t> &way) {
@@ -63,6 +64,9 @@ class Sector {
         Price now = {costs.bits[i], costs.work[i]};
         if (way == literals && covered[i]) {
             return verbatim_literal + Price{now.bits, 0}; // a miss teaches: its bits are saved again later
+        }
+        if (way == literals && repeated[i]) {
+            return verbatim_literal;
         }
         bool made_new = way != as_is && costs.bytes[i] > 0;
         return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -tree_work} : now;
@@ -132,7 +136,7 @@ class Sector {
     const Costs &costs;
     const Price verbatim_byte, verbatim_literal;
     const double tree_work;
-    const std::vector<uint8_t> &inside, &covered;
+    const Bytes &inside, &covered, &repeated;
     uint32_t from, to;
     std::vector<uint8_t> came;
 };
@@ -145,15 +149,25 @@ double work_of(const Costs &costs, uint32_t from, uint32_t to) {
     return sum;
 }
 
-// The plan without the copies that give way, and with the switches. What is split off behind the old image's end could not start a copy.
-Plan follow(uint32_t old_size, const std::vector<Copy> &copies, const std::vector<uint8_t> &way) {
+// The plan without the copies and repeats that give way, and with the switches. What is split off behind the old image's end could not start a copy.
+Plan follow(uint32_t old_size, const Plan &plan, const std::vector<uint8_t> &way) {
     Plan r;
+    for (const Repeat &p : plan.repeats) {
+        for (uint32_t at = p.to, end; at < p.to + p.size; at = end) {
+            for (end = at + 1; end < p.to + p.size && (way[end] == literals) == (way[at] == literals);) {
+                end++;
+            }
+            if (way[at] != literals && end - at >= std::min(p.size, worth_repeating)) {
+                r.repeats.push_back({at, p.distance, end - at});
+            }
+        }
+    }
     for (uint32_t at = 0; at < way.size(); at++) {
         if ((way[at] == as_is) != (!at || way[at - 1] == as_is)) {
             r.switches.push_back(at);
         }
     }
-    for (const Copy &c : copies) {
+    for (const Copy &c : plan.copies) {
         uint32_t copy_end = c.to + c.size;
         auto goes_on = [&](uint32_t at) {
             return way[at] == way[at - 1] || (way[at] != literals && way[at - 1] != literals && copy_end - at < worth_splitting);
@@ -170,23 +184,40 @@ Plan follow(uint32_t old_size, const std::vector<Copy> &copies, const std::vecto
     return r;
 }
 
+// What a repeat takes, over all its bytes: any of them may give way.
+void spread(Costs &costs, const std::vector<Repeat> &repeats) {
+    for (const Repeat &r : repeats) {
+        float bits = 0, work = 0;
+        for (uint32_t i = r.to; i < r.to + r.size; i++) {
+            bits += costs.bits[i];
+            work += costs.work[i];
+        }
+        std::fill_n(costs.bits.begin() + r.to, r.size, bits / (float)r.size);
+        std::fill_n(costs.work.begin() + r.to, r.size, work / (float)r.size);
+    }
+}
+
 } // namespace
 
-Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
+Plan within_budget(const Job &job, const Plan &given) {
     uint32_t n = (uint32_t)job.new_image.size(), sectors = (n + sector_size - 1) / sector_size;
     auto end_of = [n](uint32_t sector) { return std::min(n, (sector + 1) * sector_size); };
-    std::vector<uint8_t> inside(n), covered(n), way(n);
-    for (const Copy &c : copies) {
+    Bytes inside(n), covered(n), repeated(n), way(n);
+    for (const Copy &c : given.copies) {
         std::fill(inside.begin() + c.to + 1, inside.begin() + c.to + c.size, 1);
         std::fill(covered.begin() + c.to, covered.begin() + c.to + c.size, 1);
     }
-    Plan plan = {copies, {}};
+    for (const Repeat &r : given.repeats) {
+        std::fill_n(repeated.begin() + r.to, r.size, 1);
+    }
+    Plan plan = given;
     Costs alone, now;
     size_t size = encode(job, plan, &alone).size();
+    spread(alone, given.repeats);
     for (uint32_t k = 0; k < sectors; k++) {
-        Sector(alone, work_on(job.info.arch), inside, covered, k * sector_size, end_of(k)).choose_shortest(way);
+        Sector(alone, work_on(job.info.arch), inside, covered, repeated, k * sector_size, end_of(k)).choose_shortest(way);
     }
-    Plan shortest = follow(job.info.old_size, copies, way);
+    Plan shortest = follow(job.info.old_size, given, way);
     size_t shorter = encode(job, shortest, &now).size();
     if (shorter && shorter < size) {
         plan = shortest;
@@ -209,13 +240,13 @@ Plan within_budget(const Job &job, const std::vector<Copy> &copies) {
             if (over > (i < rounds ? 0 : slack)) {
                 fits = false;
                 most[k] = i < rounds ? most[k] - over : most[k] * harder;
-                Sector(alone, work_on(job.info.arch), inside, covered, k * sector_size, end_of(k)).choose(most[k], way);
+                Sector(alone, work_on(job.info.arch), inside, covered, repeated, k * sector_size, end_of(k)).choose(most[k], way);
             }
         }
         if (fits) {
             break;
         }
-        plan = follow(job.info.old_size, copies, way);
+        plan = follow(job.info.old_size, given, way);
         encode(job, plan, &now);
     }
     return plan;

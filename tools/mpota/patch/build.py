@@ -11,7 +11,7 @@ CORE = ROOT / "ota" / "core"
 MODEL = [CORE / f for f in ("patch_model.c", "patch_sites.c", "patch_tables.c", "patch_symbols.c", "patch_archs.c", "patch_arch_raw.c",
                             "patch_arch_xtensa.c", "patch_arch_arm.c", "patch_arch_x86.c")]
 DECODER = [CORE / "patch.c"] + MODEL
-ENCODER = [HERE / f for f in ("make.cpp", "analyse.cpp", "seeds.cpp", "choose.cpp", "emit.cpp", "polish.cpp", "budget.cpp")]
+ENCODER = [HERE / f for f in ("make.cpp", "analyse.cpp", "seeds.cpp", "choose.cpp", "emit.cpp", "polish.cpp", "repeats.cpp", "budget.cpp")]
 COMPILERS = ("gcc", "g++")
 FLAGS = ["-O3", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra", "-fvisibility=hidden", f"-I{CORE}"]
 

@@ -11,10 +11,9 @@ namespace {
 
 // Bits, not quite as encoding costs them: a copy is worth less than it promises, most of all where the decoder's time is short. Real
 // pairs' patches are smallest so.
-const double literal_cost = 6, foretold_cost = 0.25, substitution_cost = 10.5, hit_cost = 0.04, end_cost = 8;
+const double substitution_cost = 10.5, hit_cost = 0.04, end_cost = 8;
 const double start_same = 6, start_elsewhere = 9, start_back = 1.5; // and the bits of the distance
 const double site_hit = 0.3, site_first = 10, site_miss = 16, site_zero = 2, site_again = 6, site_by_bytes = 8, site_unlike = 2;
-const size_t often = 32; // literals that are alike, until the next one is foretold
 const size_t most_paths = 200; // diagonals followed at a time
 
 } // namespace
@@ -42,15 +41,7 @@ struct Chooser::Run {
 };
 
 Chooser::Chooser(const Job &j, const Sites &o, const Sites &n, const std::vector<Seed> &s)
-    : job(j), old_sites(o), new_sites(n), seeds(s), fine(j.info), substitution(j.new_image.size() + 8, (float)substitution_cost),
-      literal(j.new_image.size(), (float)literal_cost) {
-    for (size_t at = 1, alike = 1; at < literal.size(); at++) {
-        alike = job.new_image[at] == job.new_image[at - 1] ? alike + 1 : 1;
-        if (alike > often) {
-            literal[at] = (float)foretold_cost;
-        }
-    }
-}
+    : job(j), old_sites(o), new_sites(n), seeds(s), fine(j.info), substitution(j.new_image.size() + 8, (float)substitution_cost) {}
 
 int32_t Chooser::region(uint32_t address) const {
     uint32_t first = ((fine.old_size + PATCH_BEYOND) >> 9) + 1;
@@ -138,7 +129,7 @@ void Chooser::begin(Run &run, uint32_t at, const Seed &seed) const {
 }
 
 // The best way to be off copies at `at`.
-void Chooser::leave(Run &run, uint32_t at) const {
+void Chooser::leave(Run &run, uint32_t at, const std::vector<float> &literal) const {
     run.back[at] = {0, at};
     if (at == 0) {
         return;
@@ -184,13 +175,13 @@ void Chooser::advance(Run &run, uint32_t at) {
     }
 }
 
-std::vector<Copy> Chooser::choose() {
+std::vector<Copy> Chooser::choose(const std::vector<float> &literal) {
     Run run;
     uint32_t n = (uint32_t)job.new_image.size();
     run.back.resize(n + 1);
     size_t next = 0;
     for (uint32_t at = 0; at <= n; at++) {
-        leave(run, at);
+        leave(run, at, literal);
         if (at == n) {
             break;
         }

@@ -101,11 +101,12 @@ const double foretold_less = 16; // that a new byte of less than a bit takes; an
 struct Encoder {
     const Job &job;
     const std::vector<Copy> &copies;
+    const std::vector<Repeat> &repeats;
     const std::vector<uint32_t> &switches;
     Costs *costs;
     patch_state *state;
     RangeEncoder coder;
-    size_t next = 0, next_switch = 0;
+    size_t next = 0, next_repeat = 0, next_switch = 0;
     uint32_t copy_end = 0, asked_at = 0;
     bool byte_asked = false;
     bool site_asked = false, end_asked = false; // in this step
@@ -119,9 +120,10 @@ struct Encoder {
     uint32_t shift_of(const patch_guess &g) const;
     uint32_t half_of(const patch_guess &g) const;
     bool starts();
+    uint32_t repeats_here();
     bool switches_here();
     void spend(double bits);
-    double work(bool copying, uint32_t at);
+    double work(bool copying, bool repeating, uint32_t at);
 };
 
 // Two at once are none.
@@ -149,6 +151,18 @@ bool Encoder::starts() {
         next++;
     }
     return next < copies.size() && copies[next].to <= at;
+}
+
+// How much of a repeat starts here: the step before may have come beyond its beginning, and a copy may come before its end.
+uint32_t Encoder::repeats_here() {
+    uint32_t at = state->new_pos, limit = next < copies.size() ? copies[next].to : (uint32_t)job.new_image.size();
+    while (next_repeat < repeats.size() && repeats[next_repeat].to + repeats[next_repeat].size < at + PATCH_REPEAT_MIN) {
+        next_repeat++;
+    }
+    if (next_repeat == repeats.size() || repeats[next_repeat].to > at || limit < at + PATCH_REPEAT_MIN) {
+        return 0;
+    }
+    return std::min(limit, repeats[next_repeat].to + repeats[next_repeat].size) - at;
 }
 
 // The target or number that makes the site's old bytes the new ones.
@@ -186,17 +200,20 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
 const Work on_lx106 = {24.6, 21.4, 78, 11, 303, 134, 157, 241}, on_cortex_m4 = {27, 18.8, 62, 277, 280, 111, 101, 221},
            on_both = {26.3, 15, 57, 216, 244, 150, 166, 0};
 
-double Encoder::work(bool copying, uint32_t at) {
+double Encoder::work(bool copying, bool repeating, uint32_t at) {
+    const Work &w = work_on(job.info.arch);
+    if (repeating) {
+        return w.repeat;
+    }
     uint32_t made = state->new_pos - at, foretold = 0;
     for (uint32_t i = at; !copying && made > 1 && i < at + made; i++) {
         foretold += costs->bytes[i] < 1;
     }
-    const Work &w = work_on(job.info.arch);
     double learning = std::min(unlearned[copying], to_learn_a_byte * (bytes - verbatim - foretold));
     double coded = w.decision * decisions + w.verbatim * verbatim + learning - foretold_less * foretold;
     unlearned[copying] -= learning;
     if (!copying) {
-        return coded + (made ? w.literals : w.start);
+        return coded + (made ? w.literals : state->repeat ? w.repeat_start : w.start);
     }
     return coded + w.copy + w.single * single + (site_asked ? w.site : 0) + (site_asked && end_asked ? w.alternative : 0);
 }
@@ -221,13 +238,20 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
         asked_at = at + n;
         return job.new_image[at + n];
     case PATCH_ASK_START:
-        return switches_here() || starts();
-    case PATCH_ASK_SWITCH:
-        if (!switches_here()) {
-            return false;
+        return switches_here() || starts() || repeats_here() > 0;
+    case PATCH_ASK_KIND:
+        if (switches_here()) {
+            next_switch++;
+            return KIND_SWITCH;
         }
-        next_switch++;
-        return true;
+        if (starts()) {
+            return 0;
+        }
+        return repeats[next_repeat].distance == state->distance ? KIND_AGAIN : KIND_REPEAT;
+    case PATCH_ASK_DISTANCE:
+        return repeats[next_repeat].distance;
+    case PATCH_ASK_LENGTH:
+        return repeats_here();
     case PATCH_ASK_OLD:
         copy_end = copies[next].to + copies[next].size;
         // The step before may have come beyond where it starts, and the image's end: behind that all is alike.
@@ -251,6 +275,11 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
 
 int read_old(void *ctx, uint32_t offset, void *buf, uint32_t n) {
     memcpy(buf, static_cast<Encoder *>(ctx)->job.old_image.data() + offset, n);
+    return 0;
+}
+
+int read_new(void *ctx, uint32_t offset, void *buf, uint32_t n) {
+    memcpy(buf, static_cast<Encoder *>(ctx)->job.new_image.data() + offset, n);
     return 0;
 }
 
@@ -307,17 +336,17 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
     patch_layout(s);
     patch_model_init(s);
     s->interval.range = 0xffffffffu;
-    Encoder e = {job, plan.copies, plan.switches, costs, s, {}};
+    Encoder e = {job, plan.copies, plan.repeats, plan.switches, costs, s, {}};
     *reinterpret_cast<Encoder **>(memory.data()) = &e;
     if (costs) {
         std::vector<float> none(job.new_image.size() + 8);
         *costs = {none, none, none, none};
         costs->work[0] = to_begin;
     }
-    ota_patch_io io = {&e, read_old};
+    ota_patch_io io = {&e, read_old, read_new};
     while (s->new_pos < job.new_image.size()) {
         uint32_t at = s->new_pos;
-        bool copying = s->copying;
+        bool copying = s->copying, repeating = s->repeat;
         e.decisions = e.bytes = e.verbatim = e.single = 0;
         e.site_asked = e.end_asked = false;
         s->out.at = s->item;
@@ -325,7 +354,7 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
             return {};
         }
         if (costs) {
-            costs->work[at] += (float)e.work(copying, at);
+            costs->work[at] += (float)e.work(copying, repeating, at);
         }
     }
     return e.coder.finish(s->interval.range);

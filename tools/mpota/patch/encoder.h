@@ -16,6 +16,11 @@ struct Copy {
     uint32_t to, from, size;
 };
 
+// New bytes that are those `distance` before.
+struct Repeat {
+    uint32_t to, distance, size;
+};
+
 // What every part needs to know of the job.
 struct Job {
     Bytes old_image, new_image;
@@ -44,11 +49,38 @@ Bytes without_addresses(const Bytes &image, const Sites &sites);
 // seeds.cpp: in the order of where they begin
 std::vector<Seed> find_seeds(const Job &job, const Sites &old_sites, const Sites &new_sites);
 
+// repeats.cpp: repeats of new bytes where no copy makes them
+class Repeats {
+  public:
+    explicit Repeats(const Bytes &image);
+    std::vector<Repeat> find(const std::vector<Copy> &copies) const;
+    std::vector<Repeat> find_roughly(const std::vector<Copy> &copies) const; // by guessed prices: they suit few repeats better
+    std::vector<float> costs() const; // bits of each new byte, were there no copies
+
+  private:
+    struct Match {
+        uint32_t distance, size;
+    };
+    struct Prices;
+    struct Way;
+    static Prices guess();
+    Prices learn(const std::vector<Copy> &copies, const std::vector<Repeat> &repeats) const;
+    std::vector<Way> ways(uint32_t from, uint32_t to, const Prices &price) const;
+    std::vector<Repeat> between(uint32_t from, uint32_t to, const Prices &price) const;
+    std::vector<Repeat> around(const std::vector<Copy> &copies, const Prices &price) const;
+
+    const Bytes &image;
+    std::vector<uint32_t> first; // match of each offset, and one more
+    std::vector<Match> matches;
+};
+
+const float literal_bits = 6; // what a new byte is reckoned to take
+
 // choose.cpp: the cheapest copies under a model of the code's cost that is refined by what encoding them cost
 class Chooser {
   public:
     Chooser(const Job &job, const Sites &old_sites, const Sites &new_sites, const std::vector<Seed> &seeds);
-    std::vector<Copy> choose();
+    std::vector<Copy> choose(const std::vector<float> &literal); // what new bytes that no copy makes take
     void learn(const std::vector<Copy> &copies, const std::vector<float> &cost);
     uint64_t followed = 0; // diagonals for so many bytes
 
@@ -60,7 +92,7 @@ class Chooser {
     int32_t region(uint32_t address) const;
     void begin(Run &run, uint32_t at, const Seed &seed) const;
     double start_cost(const Run &run, uint32_t at, int32_t diagonal) const;
-    void leave(Run &run, uint32_t at) const;
+    void leave(Run &run, uint32_t at, const std::vector<float> &literal) const;
     void advance(Run &run, uint32_t at);
     void learn_displacements(const std::vector<Copy> &copies);
 
@@ -69,7 +101,7 @@ class Chooser {
     const std::vector<Seed> &seeds;
     ota_patch_info fine; // regions as this cost model knows them
     std::vector<std::vector<int32_t>> known;
-    std::vector<float> substitution, literal;
+    std::vector<float> substitution;
     bool learned = false;
 };
 
@@ -86,12 +118,14 @@ struct Costs {
 // Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for.
 struct Work {
     double decision, verbatim, literals, start, copy, single, site, alternative;
+    double repeat = 120, repeat_start = 60;
 };
 const Work &work_on(uint8_t arch);
 
 // What an encoder is to say. New bytes are verbatim from every other switch on.
 struct Plan {
     std::vector<Copy> copies;
+    std::vector<Repeat> repeats;
     std::vector<uint32_t> switches;
 };
 
@@ -101,9 +135,9 @@ uint32_t state_size(const ota_patch_info &info);
 Bytes encode(const Job &job, const Plan &plan, Costs *costs = nullptr);
 
 // polish.cpp
-std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint64_t decisions);
+std::vector<Copy> polish(const Job &job, const Plan &plan, uint64_t decisions);
 
 // budget.cpp: the copies as far as no sector takes the decoder too long, and the switches
-Plan within_budget(const Job &job, const std::vector<Copy> &copies);
+Plan within_budget(const Job &job, const Plan &plan);
 
 #endif

@@ -12,7 +12,7 @@ struct Effort {
     uint32_t rounds;
     uint64_t polishing;
 };
-const Effort full = {4, 80000000}, other_candidates = {2, 0};
+const Effort full = {5, 80000000}, other_candidates = {2, 0};
 const uint64_t followed_a_byte = 100; // diagonals, in a round; there is no further one after more. Firmware: 17 to 70
 const size_t polished_copies = 400;
 const uint8_t most_lean = 3;
@@ -26,7 +26,7 @@ void put_number(Bytes &out, uint32_t v) {
 }
 
 Bytes header(const ota_patch_info &h) {
-    Bytes out = {'m', 'P', 1, (uint8_t)(h.arch | h.windows << 4), (uint8_t)(h.lean | h.region_shift << 4), (uint8_t)(h.state_bytes >> 8)};
+    Bytes out = {'m', 'P', 2, (uint8_t)(h.arch | h.windows << 4), (uint8_t)(h.lean | h.region_shift << 4), (uint8_t)(h.state_bytes >> 8)};
     put_number(out, h.old_size);
     uint32_t d = h.new_size - h.old_size;
     put_number(out, d >> 31 ? ~(d << 1) : d << 1);
@@ -43,7 +43,7 @@ Bytes header(const ota_patch_info &h) {
 struct Best {
     Bytes patch;
     ota_patch_info info;
-    std::vector<Copy> copies;
+    Plan plan;
 };
 
 Bytes whole(const Job &job, const Plan &plan) {
@@ -55,15 +55,15 @@ Bytes whole(const Job &job, const Plan &plan) {
     return patch;
 }
 
-void attempt(const Job &job, const std::vector<Copy> &copies, Best &best) {
-    Bytes patch = whole(job, {copies, {}});
+void attempt(const Job &job, const Plan &plan, Best &best) {
+    Bytes patch = whole(job, plan);
     if (!patch.empty() && (best.patch.empty() || patch.size() < best.patch.size())) {
-        best = {patch, job.info, copies};
+        best = {patch, job.info, plan};
     }
 }
 
 // With regions of this size, the least lean other tables that fit beside them. Whether the patch is the smallest yet.
-bool attempt_region(Job job, const std::vector<Copy> &copies, uint32_t shift, Best &best) {
+bool attempt_region(Job job, const Plan &plan, uint32_t shift, Best &best) {
     uint32_t budget = std::min(job.info.state_bytes, most_state);
     size_t before = best.patch.size();
     job.info.region_shift = (uint8_t)shift;
@@ -71,7 +71,7 @@ bool attempt_region(Job job, const std::vector<Copy> &copies, uint32_t shift, Be
         job.info.lean = lean;
         job.info.state_bytes = state_size(job.info);
         if (job.info.state_bytes <= budget) {
-            attempt(job, copies, best);
+            attempt(job, plan, best);
             return best.patch.size() != before;
         }
     }
@@ -79,40 +79,48 @@ bool attempt_region(Job job, const std::vector<Copy> &copies, uint32_t shift, Be
 }
 
 // The best size of regions, from the middle outwards.
-void attempt_regions(const Job &job, const std::vector<Copy> &copies, Best &best) {
+void attempt_regions(const Job &job, const Plan &plan, Best &best) {
     const uint32_t first = 5, middle = 9, last = 13;
-    attempt_region(job, copies, middle, best);
+    attempt_region(job, plan, middle, best);
     bool finer = false;
-    for (uint32_t shift = middle; shift > first && attempt_region(job, copies, shift - 1, best); shift--) {
+    for (uint32_t shift = middle; shift > first && attempt_region(job, plan, shift - 1, best); shift--) {
         finer = true;
     }
     for (uint32_t shift = middle; shift < last && !finer; shift++) {
-        if (!attempt_region(job, copies, shift + 1, best) && !best.patch.empty()) {
+        if (!attempt_region(job, plan, shift + 1, best) && !best.patch.empty()) {
             break;
         }
     }
 }
 
 // Smaller tables beside regions of the best size: they forget sooner what was wrong.
-void attempt_leaner(Job job, const std::vector<Copy> &copies, Best &best) {
+void attempt_leaner(Job job, const Plan &plan, Best &best) {
     size_t before = 0;
     job.info = best.info;
     while (best.patch.size() != before && job.info.lean < most_lean) {
         before = best.patch.size();
         job.info.lean++;
         job.info.state_bytes = state_size(job.info);
-        attempt(job, copies, best);
+        attempt(job, plan, best);
     }
 }
 
 // Words that point into a window may be worth less than to know of it.
-void attempt_fewer_windows(Job job, const std::vector<Copy> &copies, Best &best) {
+void attempt_fewer_windows(Job job, const Plan &plan, Best &best) {
     while (job.info.windows--) {
-        attempt_region(job, copies, best.info.region_shift, best);
+        attempt_region(job, plan, best.info.region_shift, best);
     }
 }
 
-std::vector<Copy> choose_copies(Job job, uint32_t rounds) {
+// Few of them teach less than they cost.
+void attempt_fewer_repeats(const Job &job, const Repeats &repeats, Best &best) {
+    const std::vector<Copy> copies = best.plan.copies;
+    attempt(job, {copies, repeats.find_roughly(copies), {}}, best);
+    attempt(job, {copies, {}, {}}, best);
+}
+
+// The last round reckons without repeats: where they are few, copies chosen in their favour cost more than they save.
+Plan choose_plan(Job job, const Repeats &repeats, uint32_t rounds) {
     job.info.region_shift = 9;
     job.info.state_bytes = state_size(job.info);
     ota_patch_info moved = job.info; // the new image may be for another address
@@ -120,15 +128,17 @@ std::vector<Copy> choose_copies(Job job, uint32_t rounds) {
     Sites old_sites = find_sites(job.old_image, job.info), new_sites = find_sites(job.new_image, moved);
     std::vector<Seed> seeds = find_seeds(job, old_sites, new_sites);
     Chooser chooser(job, old_sites, new_sites, seeds);
-    std::vector<Copy> copies, best;
+    const std::vector<float> repeating = repeats.costs(), plain(repeating.size(), literal_bits);
+    Plan best;
     size_t smallest = SIZE_MAX;
     Costs costs;
     for (uint32_t i = 0; i < rounds && chooser.followed <= i * followed_a_byte * job.new_image.size(); i++) {
-        copies = chooser.choose();
-        size_t size = encode(job, {copies, {}}, &costs).size();
+        std::vector<Copy> copies = chooser.choose(i + 1 < rounds ? repeating : plain);
+        Plan plan = {copies, repeats.find(copies), {}};
+        size_t size = encode(job, plan, &costs).size();
         if (size < smallest && (size || !job.info.new_size)) {
             smallest = size;
-            best = copies;
+            best = plan;
         }
         chooser.learn(copies, costs.substituted);
     }
@@ -137,19 +147,21 @@ std::vector<Copy> choose_copies(Job job, uint32_t rounds) {
 
 // The smallest patch for job.info's architecture that keeps to the decoder's time. Empty if no model fits the state.
 Bytes smallest(Job job, Effort effort) {
-    std::vector<Copy> copies = choose_copies(job, effort.rounds);
+    Repeats repeats(job.new_image);
+    Plan plan = choose_plan(job, repeats, effort.rounds);
     Best best;
-    attempt_regions(job, copies, best);
+    attempt_regions(job, plan, best);
     if (best.patch.empty()) {
         return best.patch;
     }
-    attempt_leaner(job, copies, best);
-    attempt_fewer_windows(job, copies, best);
+    attempt_leaner(job, plan, best);
+    attempt_fewer_windows(job, plan, best);
     job.info = best.info;
-    if (copies.size() < polished_copies) {
-        attempt(job, polish(job, copies, effort.polishing), best);
+    attempt_fewer_repeats(job, repeats, best);
+    if (plan.copies.size() < polished_copies) {
+        attempt(job, {polish(job, best.plan, effort.polishing), best.plan.repeats, {}}, best);
     }
-    return whole(job, within_budget(job, best.copies));
+    return whole(job, within_budget(job, best.plan));
 }
 
 } // namespace

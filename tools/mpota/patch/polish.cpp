@@ -81,10 +81,11 @@ const Change changes[] = {remove,      swallow_next, swallow_last, end_by<-1>, e
 
 } // namespace
 
-std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint64_t decisions) {
+std::vector<Copy> polish(const Job &job, const Plan &plan, uint64_t decisions) {
+    std::vector<Copy> copies = plan.copies;
     uint32_t limit = (uint32_t)job.new_image.size();
     Costs costs;
-    encode(job, {copies, {}}, &costs);
+    encode(job, plan, &costs);
     double least = costs.all_bits;
     uint64_t tries = decisions / (costs.decisions + 1);
     for (Change change : changes) {
@@ -94,7 +95,7 @@ std::vector<Copy> polish(const Job &job, std::vector<Copy> copies, uint64_t deci
                 continue;
             }
             tries--;
-            if (!encode(job, {other, {}}, &costs).empty() && costs.all_bits < least) {
+            if (!encode(job, {other, plan.repeats, {}}, &costs).empty() && costs.all_bits < least) {
                 least = costs.all_bits;
                 copies = other;
             }

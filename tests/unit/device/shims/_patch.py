@@ -18,7 +18,7 @@ class Info(c.Structure):
 
 
 class Io(c.Structure):
-    _fields_ = [("ctx", c.c_void_p), ("read", READ)]
+    _fields_ = [("ctx", c.c_void_p), ("read_old", READ), ("read_new", READ)]
 
 
 class Span(c.Structure):
@@ -28,7 +28,7 @@ class Span(c.Structure):
 class Call(c.Structure):
     """What stands before the decoder in the caller's state."""
 
-    _fields_ = [("at", c.c_uint32), ("left", c.c_uint32), ("ended", c.c_uint32), ("decoder_bytes", c.c_uint32)]
+    _fields_ = [("at", c.c_uint32), ("left", c.c_uint32), ("ended", c.c_uint32), ("made", c.c_uint32), ("decoder_bytes", c.c_uint32)]
 
 
 @functools.cache
@@ -63,23 +63,35 @@ def more(call, next_input, size):
     return n > 0
 
 
-class Old:
-    """The old image behind read(offset, buf), which takes whole words; keeps what read raised."""
+class Images:
+    """Both images behind read(offset, buf), which takes whole words; of the new one the end is in `out`. Keeps what read raised."""
 
-    def __init__(self, read, base, window):
-        self.read, self.base, self.window, self.raised = read, base, window, None
+    def __init__(self, read, old, new, window, out, made):
+        self.read, self.old, self.new, self.window, self.out, self.made, self.raised = read, old, new, window, out, made, None
         memory(window, WINDOW)
-        self.io = Io(None, READ(self.fill))
+        memory(out, WINDOW)
+        self.io = Io(None, READ(self.read_old), READ(self.read_new))
 
-    def fill(self, _ctx, offset, buf, n):
-        if n > WINDOW:
-            return E_FLASH
+    def fill(self, offset):
         try:
-            self.read(self.base + offset, self.window)
+            self.read(offset, self.window)
         except Exception as e:
             self.raised = e
+        return self.window if self.raised is None else None
+
+    def read_old(self, _ctx, offset, buf, n):
+        if n > WINDOW or self.fill(self.old + offset) is None:
             return E_FLASH
         c.memmove(buf, bytes(self.window[:n]), n)
+        return 0
+
+    def read_new(self, _ctx, offset, buf, n):
+        written = min(n, max(0, self.made - offset))
+        start = min(offset, self.made - WINDOW)
+        if n > WINDOW or (written and self.fill(self.new + start) is None):
+            return E_FLASH
+        at, rest = offset - start, offset + written - self.made
+        c.memmove(buf, bytes(self.window[at : at + written]) + bytes(self.out[rest : rest + n - written]), n)
         return 0
 
     def checked(self, r):
@@ -94,7 +106,7 @@ def patch_state(n):
 
 def patch_begin(state, next_input, source):
     call, decoder = parts(state)
-    call.decoder_bytes = 0
+    call.decoder_bytes = call.made = 0
     checked(lib().ota_patch_init(decoder, len(state) - c.sizeof(Call)))
     r = MORE
     while r != BASE:
@@ -108,18 +120,19 @@ def patch_begin(state, next_input, source):
     return info.old_size, info.new_size, bytes(info.old_sha256), bytes(info.new_sha256)
 
 
-def patch_step(state, read, base, window, next_input, source, out):
+def patch_step(state, read, old, new, window, next_input, source, out):
     call, decoder = parts(state)
     if call.decoder_bytes != len(state) - c.sizeof(Call) or call.at + call.left > len(source):
         raise ValueError("state")
-    old = Old(read, base, window)
+    images = Images(read, old, new, window, out, call.made)
     start = memory(source, 1)
     x = Span(start + call.at, call.left, memory(out, 1), len(out))
     while True:
         step = lib().ota_patch_finish if call.ended else lib().ota_patch_push
-        r = old.checked(step(decoder, c.byref(old.io), c.byref(x)))
+        r = images.checked(step(decoder, c.byref(images.io), c.byref(x)))
         call.at, call.left = x.input - start, x.in_n
         if r == FULL or (call.ended and r == 0):
+            call.made += len(out) - x.out_n
             return len(out) - x.out_n
         if r == MORE:
             more(call, next_input, len(source))
