@@ -49,13 +49,17 @@ IMAGES = {
     **{f"2.{i}.0": (f"2.{i}.0", 4, KEY) for i in range(1, 9)},
 }
 PATCH = ("patch", "1.0.0", "1.1.9")  # name, base, result
+HEADER = 32  # bytes before an image's payload
 
 
 def payload(name, size):
+    """1.1.9 repeats itself in what is new: from another sector, and across the border of two parts that are written one after the other."""
     if name == PATCH[2]:
-        base = bytearray(payload(PATCH[1], size))
-        base[size // 3 : size // 3] = b"eleven more"
+        base, more, border = bytearray(payload(PATCH[1], size)), random.Random(name).randbytes(32), 4096 - HEADER
+        base[size // 3 : size // 3] = base[-1:-1] = more
         base[size // 2] ^= 1
+        if size > border:
+            base[border - 24 : border + 40] = 2 * more[::-1]
         return bytes(base)
     return random.Random(name).randbytes(size - 13 * list(IMAGES).index(name))
 
