@@ -127,7 +127,7 @@ def print_decoder(machine, found, measured, where):
             assert (result, got) == (0, new), (machine, name, state, result)
             worst = max(worst, *instructions)
             print(f"{CHIPS[machine]:<9}  {state // 1024:>2} KiB  {name}: {sum(instructions) / len(new):.0f} instructions a byte, worst sector "
-                  f"{max(instructions):,}; reads of the old image {sum(reads)}, worst sector {max(reads)}; state {patch.info(patches[state])['state_bytes']} bytes")
+                  f"{max(instructions):,}; reads of both images {sum(reads)}, worst sector {max(reads)}; state {patch.info(patches[state])['state_bytes']} bytes")
     print(f"{CHIPS[machine]:<9}  worst sector of all {worst:,} instructions, budget {SECTOR_BUDGET:,}: {verdict(worst, SECTOR_BUDGET)}")
 
 

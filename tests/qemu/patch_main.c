@@ -1,7 +1,7 @@
 // Decodes the cases of the file `cases` on a bare machine. A case is three little-endian words, the sizes of old image and patch and
 // how the patch is fed, then both, each filled up to a word. Fed 0: whole, sector by sector; 1: byte by byte; else at random splits
 // of input and output, from that seed. The file `new` gets all results one after the other; the file `counts`, for each case, four
-// words (result, bytes put out, reads of the old image, sectors) and, when it was fed whole, instructions and reads of every sector.
+// words (result, bytes put out, reads, sectors) and, when it was fed whole, instructions and reads of every sector.
 // SPDX-License-Identifier: MIT
 #include "bare.h"
 #include "patch.h"
@@ -17,8 +17,8 @@ struct test_case {
 
 struct old_image {
     const uint8_t *bytes;
-    uint32_t reads; // with those of the result's sectors that a board has written
-    const uint8_t *written;
+    uint32_t reads;         // of it, and of the new image's sectors that a board would have written
+    const uint8_t *written; // where those end
 };
 
 static uint32_t state[STATE / 4];
