@@ -59,7 +59,7 @@ class Repeats {
 
   private:
     struct Match {
-        uint32_t distance, size;
+        uint32_t distance : 24, size : 8; // images have 16 MiB at most
     };
     struct Prices;
     struct Way;

@@ -9,7 +9,7 @@
 namespace {
 
 const uint32_t least = 3, least_again = PATCH_REPEAT_MIN; // bytes of a repeat from elsewhere, or from as far back as the last one
-const uint32_t enough = 256;               // of a match; longer repeats are joined from several
+const uint32_t enough = 255;               // of a match; longer repeats are joined from several
 const uint32_t most_looks = 48, hash_bits = 16;
 const int rounds = 2; // of prices learned from the way before
 
@@ -86,8 +86,11 @@ Repeats::Repeats(const Bytes &whole) : image(whole) {
         uint32_t longest = least - 1, limit = std::min(enough, n - at), &head = latest[hash(&image[at])];
         before[at] = head;
         for (uint32_t i = head, looks = 0; i != UINT32_MAX && looks < most_looks && longest < limit; i = before[i], looks++) {
+            if (image[i + longest] != image[at + longest]) {
+                continue; // no longer
+            }
             uint32_t size = 0;
-            while (image[i + longest] == image[at + longest] && size < limit && image[i + size] == image[at + size]) {
+            while (size < limit && image[i + size] == image[at + size]) {
                 size++;
             }
             if (size > longest) {
@@ -102,8 +105,8 @@ Repeats::Repeats(const Bytes &whole) : image(whole) {
 
 struct Repeats::Way {
     double cost;
-    uint32_t size, distance; // of what comes last: a literal if there is no distance
-    uint32_t last;           // the distance of the last repeat
+    uint32_t distance : 24, size : 8; // of what comes last: a literal if there is no distance
+    uint32_t last;                    // the distance of the last repeat
 };
 
 // The cheapest ways to all offsets of a stretch.
@@ -115,20 +118,22 @@ std::vector<Repeats::Way> Repeats::ways(uint32_t from, uint32_t to, const Prices
         auto offer = [&](double cost, uint32_t size, uint32_t distance) {
             Way &w = best[at + size - from];
             if (now.cost + cost < w.cost) {
-                w = {now.cost + cost, size, distance, distance ? distance : now.last};
+                w = {now.cost + cost, distance, size, distance ? distance : now.last};
             }
         };
         offer(price.literal[image[at]], 1, 0);
-        uint32_t limit = std::min(enough, to - at);
-        for (uint32_t size = 1; now.last && size <= limit && image[at + size - 1] == image[at + size - 1 - now.last]; size++) {
-            if (size >= least_again) {
-                offer(price.of_again(size), size, now.last);
-            }
+        // All sizes, but of a match that is long enough the whole alone: in data that repeats itself throughout, each offset has one.
+        uint32_t limit = std::min(enough, to - at), size = 0;
+        while (now.last && size < limit && image[at + size] == image[at + size - now.last]) {
+            size++;
         }
-        uint32_t size = least;
-        for (uint32_t i = first[at]; i < first[at + 1]; i++) {
-            for (; size <= std::min(matches[i].size, limit); size++) {
-                offer(price.of(size, matches[i].distance), size, matches[i].distance);
+        for (uint32_t n = size < enough ? least_again : enough; n <= size; n++) {
+            offer(price.of_again(n), n, now.last);
+        }
+        bool whole = first[at] < first[at + 1] && matches[first[at + 1] - 1].size == enough && limit == enough;
+        for (uint32_t i = first[at], n = whole ? enough : least; i < first[at + 1]; i++) {
+            for (; n <= std::min<uint32_t>(matches[i].size, limit); n++) {
+                offer(price.of(n, matches[i].distance), n, matches[i].distance);
             }
         }
     }
