@@ -65,8 +65,8 @@ class Repeats {
     struct Way;
     static Prices guess();
     Prices learn(const std::vector<Copy> &copies, const std::vector<Repeat> &repeats) const;
-    std::vector<Way> ways(uint32_t from, uint32_t to, const Prices &price) const;
-    std::vector<Repeat> between(uint32_t from, uint32_t to, const Prices &price) const;
+    std::vector<Way> ways(uint32_t from, uint32_t to, uint32_t last, const Prices &price) const;
+    std::vector<Repeat> between(uint32_t from, uint32_t to, uint32_t last, const Prices &price) const;
     std::vector<Repeat> around(const std::vector<Copy> &copies, const Prices &price) const;
 
     const Bytes &image;

@@ -110,9 +110,9 @@ struct Repeats::Way {
 };
 
 // The cheapest ways to all offsets of a stretch.
-std::vector<Repeats::Way> Repeats::ways(uint32_t from, uint32_t to, const Prices &price) const {
+std::vector<Repeats::Way> Repeats::ways(uint32_t from, uint32_t to, uint32_t last, const Prices &price) const {
     std::vector<Way> best(to - from + 1, {1e30, 0, 0, 0});
-    best[0].cost = 0;
+    best[0] = {0, 0, 0, last};
     for (uint32_t at = from; at < to; at++) {
         const Way now = best[at - from];
         auto offer = [&](double cost, uint32_t size, uint32_t distance) {
@@ -140,8 +140,8 @@ std::vector<Repeats::Way> Repeats::ways(uint32_t from, uint32_t to, const Prices
     return best;
 }
 
-std::vector<Repeat> Repeats::between(uint32_t from, uint32_t to, const Prices &price) const {
-    std::vector<Way> best = ways(from, to, price);
+std::vector<Repeat> Repeats::between(uint32_t from, uint32_t to, uint32_t last, const Prices &price) const {
+    std::vector<Way> best = ways(from, to, last, price);
     std::vector<Repeat> found;
     for (uint32_t at = to; at > from;) {
         const Way &w = best[at - from];
@@ -164,7 +164,7 @@ std::vector<Repeat> Repeats::around(const std::vector<Copy> &copies, const Price
     std::vector<Repeat> all;
     uint32_t at = 0, n = (uint32_t)image.size();
     for (size_t i = 0; i <= copies.size(); i++) {
-        std::vector<Repeat> found = between(at, i < copies.size() ? copies[i].to : n, price);
+        std::vector<Repeat> found = between(at, i < copies.size() ? copies[i].to : n, all.empty() ? 0 : all.back().distance, price);
         all.insert(all.end(), found.begin(), found.end());
         at = i < copies.size() ? copies[i].to + copies[i].size : n;
     }
@@ -229,7 +229,7 @@ std::vector<Repeat> Repeats::find_roughly(const std::vector<Copy> &copies) const
 
 std::vector<float> Repeats::costs() const {
     uint32_t n = (uint32_t)image.size();
-    std::vector<Way> best = ways(0, n, guess());
+    std::vector<Way> best = ways(0, n, 0, guess());
     std::vector<float> costs(n);
     for (uint32_t at = n; at; at -= best[at].size) {
         const Way &w = best[at];
