@@ -118,6 +118,7 @@ static mp_obj_t patch_step(size_t n_args, const mp_obj_t *args) {
     }
     const struct ota_patch_io io = { .ctx = &images, .read_old = read_old, .read_new = read_new };
     struct ota_patch_span x = { .in = in + c->at, .in_n = c->left, .out = out, .out_n = (uint32_t)out_size };
+    c->decoder_bytes = 0; // what a callback raises leaves a step half done: there is no other then
     for (;;) {
         int r = c->ended ? ota_patch_finish(c->decoder, &io, &x) : ota_patch_push(c->decoder, &io, &x);
         modota_result(r);
@@ -126,6 +127,7 @@ static mp_obj_t patch_step(size_t n_args, const mp_obj_t *args) {
         if (r == OTA_PATCH_FULL || (c->ended && r == OTA_OK)) {
             uint32_t n = (uint32_t)out_size - x.out_n;
             c->made += n;
+            c->decoder_bytes = (uint32_t)decoder_bytes;
             return MP_OBJ_NEW_SMALL_INT(n);
         }
         if (r == OTA_PATCH_MORE) {

@@ -127,12 +127,14 @@ def patch_step(state, read, old, new, window, next_input, source, out):
     images = Images(read, old, new, window, out, call.made)
     start = memory(source, 1)
     x = Span(start + call.at, call.left, memory(out, 1), len(out))
+    call.decoder_bytes = 0
     while True:
         step = lib().ota_patch_finish if call.ended else lib().ota_patch_push
         r = images.checked(step(decoder, c.byref(images.io), c.byref(x)))
         call.at, call.left = x.input - start, x.in_n
         if r == FULL or (call.ended and r == 0):
             call.made += len(out) - x.out_n
+            call.decoder_bytes = len(state) - c.sizeof(Call)
             return len(out) - x.out_n
         if r == MORE:
             more(call, next_input, len(source))
