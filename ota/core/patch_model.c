@@ -319,7 +319,7 @@ static const uint32_t first[] = {
     FIRST(24, 16384u, 3), FIRST(24, 8192u, 3), FIRST(24, 1024u, 3), FIRST(24, 16384u, 3), FIRST(24, 512u, 3),
     // F_HALF, where the second is a constant that was never renumbered, and all up to F_START
     FIRST(8, 16384u, 2), FIRST(2, 1024u, 3), FIRST(F_START - F_HALF - 10, 16384u, 2),
-    // F_START at a gap of 0, and at longer ones
+    // F_START behind no literal, and behind some
     FIRST(3, 49152u, 2), FIRST(21, 8192u, 2),
 };
 
