@@ -77,6 +77,10 @@ with open("patch", "rb") as patch:
     ota_patch.patch_begin(state, lambda: patch.readinto(source), source)
 step(state[:-1024], source)
 step(state, bytearray(8))
+try:
+    ota_patch.patch_step(state, None, 0, 0, bytearray(112), lambda: 0, source, bytearray(2048))
+except TypeError:
+    step(state, source)
 """
 
 
@@ -121,7 +125,7 @@ def files(arch):
     digest = hashlib.sha256(new).hexdigest()
     right = f"patch {digest}"
     said = [right, f"damaged {refusal(old, damaged)}", f"cut {refusal(old, data[:-9])}", "foreign 1073", "nonsense 1070", right]
-    return given, [*said, f"pieces {digest}", "buffer", "buffer", "length", *["state"] * 3]
+    return given, [*said, f"pieces {digest}", "buffer", "buffer", "length", *["state"] * 4]
 
 
 def refusal(old, data):
