@@ -192,7 +192,7 @@ extern "C" uint32_t mpota_patch_make(const mpota_patch_job *j, uint8_t *out, uin
             best = patch;
         }
     }
-    if (best.size() > room) {
+    if (best.empty() || best.size() > room) {
         return 0;
     }
     memcpy(out, best.data(), best.size());
