@@ -22,7 +22,7 @@ class Header:
         self.data, self.at = data, 0
         if self.take(2) != b"mP":
             raise Refused("magic")
-        if self.byte() != 2:
+        if self.byte() != 3:
             raise Refused("version")
         v = self.byte()
         self.arch, windows = v & 15, v >> 4
@@ -347,7 +347,8 @@ class Decoder:
         self.f_half = [Flag(1024, 3) if i in (8, 9) else Flag(16384, 2) for i in range(24)]
         self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 15, 18))
         self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
-        self.inside, self.literal, self.sub = nodes(80), nodes(256), nodes(256)
+        self.inside, self.again, self.literal, self.sub = nodes(10), Node(), nodes(256), nodes(256)
+        self.change = [0] * 128
         self.kind, self.reach, self.copy_recent, self.length = nodes(16), nodes(16), nodes(8), nodes(8)
         self.recents = [nodes(16) for _ in range(3)]
         self.offset, self.back, self.shift, self.half_shift = (Number() for _ in range(4))
@@ -489,16 +490,23 @@ class Decoder:
 
     def by_bytes(self, b, differ):
         for left, o in zip(range(len(b), 0, -1), b):
+            change = self.change[o >> 1]
             if left > 1 or not differ:
                 c = left - 2 if differ else 3 if self.run == 0 else 4
-                if not self.node(self.inside[16 * c + (o >> 4)]):
+                if not self.node(self.inside[2 * c + (change > 0)]):
+                    self.change[o >> 1] = 0
                     self.copied(o, o)
                     continue
             if (self.run or self.subs) and self.flag(self.f_end[6 * min(self.subs, 2) + self.run_class()]):
                 return self.end_copy()
             differ = False
             self.subs = min(self.subs + 1, 255)
-            self.copied(o, self.new_byte(self.sub, o))
+            if not self.verbatim and change and self.node(self.again):
+                new = o + change & 255
+            else:
+                new = self.new_byte(self.sub, o)
+            self.change[o >> 1] = new - o & 255
+            self.copied(o, new)
             self.run = 0
 
     def copied(self, o, new):

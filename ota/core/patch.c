@@ -4,7 +4,7 @@
 
 enum stage { STAGE_HEADER, STAGE_BASE, STAGE_BODY };
 
-#define MAGIC 0x02506du // m, P and the version
+#define MAGIC 0x03506du // m, P and the version
 #define SIZE_MAX_BYTES 0x1000000u
 #define PAST_END_MAX 4u // zero bytes that an encoder may leave off
 

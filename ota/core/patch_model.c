@@ -52,8 +52,8 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
 }
 
 // New bytes: by a tree, or verbatim, which costs bits and saves time.
-static int literals(struct patch_state *s, uint32_t run) {
-    uint32_t n = run < PATCH_LONG_GAP ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT), i = 0;
+static int literal_step(struct patch_state *s, uint32_t literals) {
+    uint32_t n = literals < PATCH_MANY_LITERALS ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT), i = 0;
     uint8_t *to = s->out.at;
     do {
         uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, i);
@@ -200,8 +200,8 @@ static int start(struct patch_state *s) {
 }
 
 static int gap_step(struct patch_state *s) {
-    uint32_t run = s->new_pos - s->literal_from, f = F_START + at_most(run, 7) * 3 + s->phase;
-    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literals(s, run);
+    uint32_t literals = s->new_pos - s->literal_from, f = F_START + at_most(literals, 7) * 3 + s->phase;
+    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literal_step(s, literals);
 }
 
 // ---- inside a copy
@@ -224,12 +224,24 @@ static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
     s->old_pos++;
 }
 
+// What is added to an old byte that changes: often what was added to the last such one.
+static uint32_t changed_by(struct patch_state *s, uint32_t old, uint32_t last) {
+    uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, 0);
+    if (s->verbatim) {
+        return patch_byte(s, want) - old;
+    }
+    want = (want - old) & 255;
+    return last && patch_node(s, s->node + N_AGAIN, want == last) ? last : patch_tree(s, s->node + N_SUB, 8, want);
+}
+
 // The n bytes of a unit or site that was missed, one by one. `differ` says that not all of them are as they were.
 int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool differ) {
     for (; n; n--, old++) {
+        uint8_t *change = s->changes + *old * PATCH_CHANGES / 256;
         if (n > 1 || !differ) { // else the last one differs, since no other did
             uint32_t c = differ ? n - 2 : s->run_from == s->new_pos ? 3 : 4;
-            if (!patch_node(s, s->node + N_IN + c * 16 + (*old >> 4), !patch_ask(s, PATCH_ASK_EQUAL, old, 1))) {
+            if (!patch_node(s, s->node + N_IN + c * 2 + !!*change, !patch_ask(s, PATCH_ASK_EQUAL, old, 1))) {
+                *change = 0;
                 copied(s, *old, *old);
                 continue;
             }
@@ -243,8 +255,8 @@ int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool diff
         }
         differ = false;
         s->subs = (uint8_t)at_most(s->subs + 1u, 255);
-        uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, 0);
-        copied(s, *old, s->verbatim ? patch_byte(s, want) : (*old + patch_tree(s, s->node + N_SUB, 8, (want - *old) & 255)) & 255);
+        *change = (uint8_t)changed_by(s, *old, *change);
+        copied(s, *old, *old + *change);
         s->run_from = s->new_pos;
     }
     return OTA_OK;

@@ -6,9 +6,9 @@
 #include "patch.h"
 
 #define PATCH_IN_BYTES 160u // holds a header
-#define PATCH_STEP_BYTES 68u // of input a step takes at most: a flag has up to 16 bits, a node 11.1; a site has two flags, a tree of four nodes and four bytes, each a node, a flag and a tree of eight
+#define PATCH_STEP_BYTES 74u // of input a step takes at most: a flag has up to 16 bits, a node 11.1; a site has two flags, a tree of four nodes and four bytes, each two nodes, a flag and a tree of eight
 #define PATCH_STEP_OUT 4u // a step makes at most so many bytes
-#define PATCH_LONG_GAP 32u // literals from here on share a flag, PATCH_STEP_OUT of them
+#define PATCH_MANY_LITERALS 32u // behind so many PATCH_STEP_OUT literals share a flag
 #define PATCH_REPEAT_MIN 2u // bytes
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
 #define PATCH_RECENT 8u
@@ -19,6 +19,7 @@
 #define PATCH_NUMBER_SHIFT 4u
 #define PATCH_LINES 128u
 #define PATCH_EXACT_BITS 7u
+#define PATCH_CHANGES 128u // bytes that differ in the lowest bit share one
 #define PATCH_KEPT 2u // in an entry: the last word that points there stayed as it was
 #define PATCH_LEARN 15u // how often a probability is seen before it moves at a constant rate
 #define PATCH_RUNS 6u
@@ -49,7 +50,8 @@ enum {
     N_LENGTH = N_RECENT + 3 * 16 + 8,
     N_NUMBER = N_LENGTH + 8,
     N_IN = N_NUMBER + 4 * 48,
-    N_LITERAL = N_IN + 5 * 16,
+    N_AGAIN = N_IN + 5 * 2,
+    N_LITERAL = N_AGAIN + 1,
     N_SUB = N_LITERAL + 256,
     PATCH_NODES = N_SUB + 256,
 };
@@ -105,6 +107,7 @@ struct patch_state {
     uint32_t image_regions, regions;
     uint32_t at_exact, at_lines, at_table;
     uint8_t in[PATCH_IN_BYTES], old[OTA_PATCH_READ_BYTES];
+    uint8_t changes[PATCH_CHANGES]; // what was added to the last such old byte that was changed, 0 if one was kept since
     int32_t recent[PATCH_RECENT], far[PATCH_FAR + 1];
     uint32_t flag[PATCH_FLAGS];
     uint16_t node[];

@@ -8,10 +8,10 @@
 namespace {
 
 const uint32_t sector_size = 4096;
-const double budget = 957000, slack = 8000; // instructions for a sector by the estimate, so that it stays below a million
+const double budget = 950000, slack = 8000; // instructions for a sector by the estimate, so that it stays below a million
 const int rounds = 6; // of correction by what a sector is above the budget, and as many more for those above the slack
 const double harder = 0.85; // of what those may take, each time
-const uint32_t worth_repeating = 3; // bytes of a repeat that are left
+const uint32_t worth_repeating = 3; // bytes of a repeat that are left, unless it always was shorter and is from as far back as the last
 const uint32_t worth_splitting = 128; // bytes of a copy that are left: it starts anew, since a switch waits for its end
 
 // How the bytes of a stretch are made: as without a budget; with verbatim literals and substitutions; as verbatim literals alone.
@@ -32,7 +32,7 @@ class Sector {
   public:
     Sector(const Costs &c, const Work &w, const Bytes &inside_copy, const Bytes &in_copy, const Bytes &in_repeat, uint32_t first, uint32_t end)
         : costs(c), verbatim_byte{8, w.verbatim}, verbatim_literal{8.1, w.verbatim + (w.decision + w.literals) / PATCH_STEP_OUT},
-          tree_work(8 * w.decision), inside(inside_copy), covered(in_copy), repeated(in_repeat), from(first), to(end), came((end - first) * ways) {}
+          decision(w.decision), inside(inside_copy), covered(in_copy), repeated(in_repeat), from(first), to(end), came((end - first) * ways) {}
 
     // Few bits with at most this work. way[i] becomes how byte i is made.
     void choose(double most, std::vector<uint8_t> &way) {
@@ -69,7 +69,7 @@ class Sector {
             return verbatim_literal;
         }
         bool made_new = way != as_is && costs.bytes[i] > 0;
-        return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -tree_work} : now;
+        return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -decision * costs.by_tree[i]} : now;
     }
 
     double work_of_way(const std::vector<uint8_t> &way) const {
@@ -135,7 +135,7 @@ class Sector {
 
     const Costs &costs;
     const Price verbatim_byte, verbatim_literal;
-    const double tree_work;
+    const double decision;
     const Bytes &inside, &covered, &repeated;
     uint32_t from, to;
     std::vector<uint8_t> came;
@@ -157,7 +157,8 @@ Plan follow(uint32_t old_size, const Plan &plan, const std::vector<uint8_t> &way
             for (end = at + 1; end < p.to + p.size && (way[end] == literals) == (way[at] == literals);) {
                 end++;
             }
-            if (way[at] != literals && end - at >= std::min(p.size, worth_repeating)) {
+            bool again = !r.repeats.empty() && r.repeats.back().distance == p.distance;
+            if (way[at] != literals && end - at >= (again ? std::min(p.size, worth_repeating) : worth_repeating)) {
                 r.repeats.push_back({at, p.distance, end - at});
             }
         }

@@ -93,10 +93,8 @@ class RangeEncoder {
     bool begun = false;
 };
 
-// Instructions: of first values and searches in tables that are still empty; and what a tree's first bytes take more, while it learns.
-const float to_begin = 30000;
-const double to_learn = 66000, to_learn_a_byte = 56;
-const double foretold_less = 16; // that a new byte of less than a bit takes; and it teaches nothing
+// Instructions: that a node takes more while it learns, and that a new byte of less than a bit takes less.
+const double learning_more = 9.2, foretold_less = 16;
 
 struct Encoder {
     const Job &job;
@@ -111,18 +109,18 @@ struct Encoder {
     bool byte_asked = false;
     bool site_asked = false, end_asked = false; // in this step
     uint32_t decisions = 0;                     // in this step
-    uint32_t bytes = 0, verbatim = 0;           // in this step, by trees or verbatim; of them verbatim
+    uint32_t learning = 0, verbatim = 0;        // in this step, by nodes of new bytes that learn, and verbatim bytes
     uint32_t single = 0;                        // those of a copy that came one by one
-    double unlearned[2] = {to_learn, to_learn}; // by the tree of new bytes, and by that of changed ones
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
     uint32_t target_of(const patch_site &old_site, const uint8_t *old) const;
     uint32_t shift_of(const patch_guess &g) const;
     uint32_t half_of(const patch_guess &g) const;
+    uint32_t learning_nodes(uint8_t byte) const;
     bool starts();
     uint32_t repeats_here();
     bool switches_here();
-    void spend(double bits);
+    void spend(double bits, bool decided);
     double work(bool copying, bool repeating, uint32_t at);
 };
 
@@ -134,7 +132,7 @@ bool Encoder::switches_here() {
     return next_switch < switches.size() && switches[next_switch] <= state->new_pos;
 }
 
-void Encoder::spend(double bits) {
+void Encoder::spend(double bits, bool decided) {
     uint32_t at = byte_asked ? asked_at : state->new_pos;
     costs->all_bits += bits;
     costs->decisions++;
@@ -142,6 +140,7 @@ void Encoder::spend(double bits) {
     if (byte_asked) {
         costs->bytes[at] += (float)bits;
         costs->substituted[at] += state->copying ? (float)bits : 0;
+        costs->by_tree[at] += decided;
     }
 }
 
@@ -197,8 +196,23 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
     return value >= 65536 || abs((int)value - (int)g.site->target) >= 256 ? PATCH_NO_SHIFT : value;
 }
 
-const Work on_lx106 = {24.6, 21.4, 78, 11, 303, 134, 157, 241}, on_cortex_m4 = {27, 18.8, 62, 277, 280, 111, 101, 221},
-           on_both = {26.3, 15, 57, 216, 244, 150, 166, 0};
+// How many of the nodes that a new byte takes still learn.
+uint32_t Encoder::learning_nodes(uint8_t byte) const {
+    const uint16_t *tree = state->node + N_LITERAL;
+    if (state->copying) {
+        uint8_t old = state->old_pos < job.info.old_size ? job.old_image[state->old_pos] : 0xff;
+        byte = (uint8_t)(byte - old);
+        tree = byte == state->changes[old * PATCH_CHANGES / 256] ? nullptr : state->node + N_SUB;
+    }
+    uint32_t n = 0;
+    for (uint32_t i = 1; tree && !state->verbatim && i < 256; i = 2 * i + (byte >> 7), byte = (uint8_t)(byte << 1)) {
+        n += tree[i] >> 15;
+    }
+    return n;
+}
+
+const Work on_lx106 = {26, 19.5, 65, 143, 299, 138, 124, 235, 194, 67, 75000}, on_cortex_m4 = {25.4, 20, 73, 227, 278, 129, 107, 256, 193, 69, 20000},
+           on_either = {25.5, 19.7, 76, 275, 258, 145, 130, 250, 188, 67, 30000};
 
 double Encoder::work(bool copying, bool repeating, uint32_t at) {
     const Work &w = work_on(job.info.arch);
@@ -209,9 +223,7 @@ double Encoder::work(bool copying, bool repeating, uint32_t at) {
     for (uint32_t i = at; !copying && made > 1 && i < at + made; i++) {
         foretold += costs->bytes[i] < 1;
     }
-    double learning = std::min(unlearned[copying], to_learn_a_byte * (bytes - verbatim - foretold));
-    double coded = w.decision * decisions + w.verbatim * verbatim + learning - foretold_less * foretold;
-    unlearned[copying] -= learning;
+    double coded = w.decision * decisions + w.verbatim * verbatim + learning_more * learning - foretold_less * foretold;
     if (!copying) {
         return coded + (made ? w.literals : state->repeat ? w.repeat_start : w.start);
     }
@@ -233,9 +245,9 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
         return true;
     case PATCH_ASK_BYTE:
         byte_asked = true;
-        bytes++;
         single += state->copying;
         asked_at = at + n;
+        learning += learning_nodes(job.new_image[at + n]);
         return job.new_image[at + n];
     case PATCH_ASK_START:
         return switches_here() || starts() || repeats_here() > 0;
@@ -296,7 +308,7 @@ extern "C" int patch_narrow(patch_state *s, patch_interval *c, uint32_t bound, i
     e->decisions++;
     e->coder.narrow(c->range, bound, want != 0);
     if (e->costs) {
-        e->spend(std::log2(before / c->range));
+        e->spend(std::log2(before / c->range), true);
     }
     return want != 0;
 }
@@ -308,7 +320,7 @@ extern "C" void patch_renew(patch_state *s, patch_interval *c) {
 extern "C" uint32_t patch_byte(patch_state *s, uint32_t want) {
     Encoder *e = encoder_of(s);
     if (e->costs) {
-        e->spend(8);
+        e->spend(8, false);
     }
     e->verbatim++;
     e->coder.plain((uint8_t)want);
@@ -320,7 +332,7 @@ extern "C" uint32_t patch_ask(patch_state *s, patch_question q, const void *p, u
 }
 
 const Work &work_on(uint8_t arch) {
-    return arch == OTA_PATCH_XTENSA ? on_lx106 : arch == OTA_PATCH_RAW ? on_both : on_cortex_m4;
+    return arch == OTA_PATCH_XTENSA ? on_lx106 : arch == OTA_PATCH_RAW ? on_either : on_cortex_m4;
 }
 
 uint32_t state_size(const ota_patch_info &info) {
@@ -340,14 +352,14 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
     *reinterpret_cast<Encoder **>(memory.data()) = &e;
     if (costs) {
         std::vector<float> none(job.new_image.size() + 8);
-        *costs = {none, none, none, none};
-        costs->work[0] = to_begin;
+        *costs = {none, none, none, none, none};
+        costs->work[0] = work_on(job.info.arch).begin;
     }
     ota_patch_io io = {&e, read_old, read_new};
     while (s->new_pos < job.new_image.size()) {
         uint32_t at = s->new_pos;
         bool copying = s->copying, repeating = s->repeat;
-        e.decisions = e.bytes = e.verbatim = e.single = 0;
+        e.decisions = e.learning = e.verbatim = e.single = 0;
         e.site_asked = e.end_asked = false;
         s->out.at = s->item;
         if (patch_steps(s, &io, PATCH_STEP_OUT) < 0) {

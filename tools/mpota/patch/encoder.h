@@ -110,15 +110,16 @@ struct Costs {
     std::vector<float> bits;
     std::vector<float> bytes;       // of them, those of literals and substituted bytes
     std::vector<float> substituted; // and those of the latter alone
+    std::vector<float> by_tree;     // decisions of literals and substituted bytes
     std::vector<float> work;        // instructions of the decoder
     double all_bits = 0;
     uint64_t decisions = 0;
 };
 
-// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for.
+// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for; and `begin`, of first
+// values, flags that learn and searches in tables that are still empty.
 struct Work {
-    double decision, verbatim, literals, start, copy, single, site, alternative;
-    double repeat = 120, repeat_start = 60;
+    double decision, verbatim, literals, start, copy, single, site, alternative, repeat, repeat_start, begin;
 };
 const Work &work_on(uint8_t arch);
 
