@@ -57,6 +57,7 @@ def code_size(machine, where):
     return sizes
 
 
+MOST = 1_000_000  # instructions that a sector may take
 WHOLE, BYTES = 0, 1  # how a patch is fed; a number above is the seed of random splits
 
 
@@ -64,6 +65,13 @@ def run(machine, elf, old, patch):
     """(result code, new image, [instructions per sector], [reads per sector]) of one patch, fed whole, instructions counted."""
     result, new, counts = run_all(machine, elf, [(old, patch, WHOLE)], "-icount", "shift=0")[0]
     return result, new, list(counts[::2]), list(counts[1::2])
+
+
+def longest(machine, elf, old, new, patch):
+    """Instructions of the sector that takes most."""
+    result, got, instructions, _ = run(machine, elf, old, patch)
+    assert (result, got) == (0, new)
+    return max(instructions)
 
 
 def run_all(machine, elf, cases, *options):

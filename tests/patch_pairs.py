@@ -114,6 +114,16 @@ def edited(old, edits):
     return bytes(new)
 
 
+def patchwork(rng, old, size=16384):
+    """New bytes from pieces of two or three: repeats of those five before, and bytes of the old image from there or from anywhere."""
+    new = bytearray(rng.randbytes(5))
+    while len(new) < size:
+        kind, n = rng.random(), rng.randrange(2, 4)
+        at = len(new) if kind > 0.9 else rng.randrange(len(old) - n)
+        new += new[-5 : n - 5] if kind < 0.3 else old[at : at + n]
+    return bytes(new)
+
+
 def padded(rng, image):
     """The image with what looks like erased flash somewhere in it and behind it."""
     at = rng.randrange(len(image) + 1)

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 
+import patch_board
 import pytest
 from e2e import firmware as signed
 from e2e.air import Air
@@ -16,6 +17,7 @@ from e2e.host import BUILD, Server, build_firmware
 from e2e.link import Link
 from machine import REPO
 from mpota import board as boards
+from mpota import patch
 from test_second_boot import ymodem
 
 FOLDER = BUILD / "emulator-updates"
@@ -347,6 +349,13 @@ def test_two_megabyte_board_is_updated(new_lamp):
     lamp.push(firmware.image("1.1.0"))
     lamp.is_updated("1.1.0")
     assert re.fullmatch("SSP+CCTYY", lamp.marks(firmware.facts.slots[1]))
+
+
+def test_no_sector_of_a_patch_between_the_two_takes_too_long(firmware, tmp_path):
+    """Its first sector has it all at once: new bytes, repeats, short copies, and flags and tables that have learned nothing yet."""
+    images = [f.image("1.0.0").read_bytes() for f in (firmware, Firmware("esp8266-2m"))]
+    for old, new in (images, images[::-1]):
+        assert patch_board.longest("lx106", patch_board.build("lx106", tmp_path), old, new, patch.make(old, new)) <= patch_board.MOST
 
 
 def test_image_then_patch_over_coap_alone(firmware, new_lamp, server):
