@@ -102,7 +102,7 @@ static mp_obj_t patch_begin(mp_obj_t state, mp_obj_t next, mp_obj_t input) {
 MP_DEFINE_CONST_FUN_OBJ_3(modota_patch_begin_obj, patch_begin);
 
 // patch_step(state, read, old, new, window, next, input, out) -> bytes put out; fewer than out holds only at the end. They are to be at `new`
-// for read() before the next call.
+// for read() before the next call. window and out have 112 bytes at least, out whole words.
 static mp_obj_t patch_step(size_t n_args, const mp_obj_t *args) {
     size_t unused, decoder_bytes, input_size, out_size;
     struct call *c = state_of(args[0], &decoder_bytes);
@@ -113,6 +113,9 @@ static mp_obj_t patch_step(size_t n_args, const mp_obj_t *args) {
     uint8_t *in = modota_buffer(args[6], 1, MP_BUFFER_READ, &input_size);
     uint8_t *out = modota_buffer(args[7], OTA_PATCH_READ_BYTES, MP_BUFFER_WRITE, &out_size);
     images.out = out;
+    if (out_size & 3) {
+        mp_raise_ValueError(MP_ERROR_TEXT("buffer")); // the next bytes would not lie at a whole word
+    }
     if (c->decoder_bytes != decoder_bytes || c->at > input_size || c->left > input_size - c->at) {
         mp_raise_ValueError(MP_ERROR_TEXT("state")); // not begun, or begun with other buffers
     }

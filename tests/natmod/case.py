@@ -16,7 +16,8 @@ sys.path.insert(0, str(REPO / "tools"))
 
 from mpota import patch
 
-STATE = 8192
+STATE, SECTOR = 8192, 2048
+NEWS = b"".join(hashlib.sha512(b"%d" % i).digest() for i in range(4))
 # One line for each patch: the result's hash, or the code of the refusal.
 RUN = """
 import gc, io
@@ -59,14 +60,38 @@ gc.collect()
 with open("old", "rb") as old, open("patch", "rb") as patch, result() as new:
     decode(old, Pieces(patch), new, 8192)
     print("pieces", digest(new))
+class Written:
+    "A result of which nothing can be read that is not written, nor from amid a word."
+
+    def __init__(self, file):
+        self.file = file
+        self.size = self.reads = 0
+
+    def seek(self, *to):
+        self.at = self.file.seek(*to)
+
+    def write(self, data):
+        self.size += self.file.write(data)
+
+    def readinto(self, buf):
+        if self.at & 3 or self.at + len(buf) > self.size:
+            raise OSError("window")
+        self.reads += 1
+        self.file.readinto(buf)
+
+gc.collect()
+with open("old", "rb") as old, open("patch", "rb") as patch, result() as new:
+    written = Written(new)
+    decode(old, patch, written, 8192)
+    print("written", digest(new), written.reads > 0)
 for size, start, got in ((100, 0, 0), (9000, 1, 0), (9000, 0, 129)):
     try:
         ota_patch.patch_begin(memoryview(bytearray(size))[start:], lambda: got, bytearray(128))
     except ValueError as error:
         print(error)
-def step(state, source):
+def step(state, source, size=2048):
     try:
-        ota_patch.patch_step(state, None, 0, 0, bytearray(112), lambda: 0, source, bytearray(2048))
+        ota_patch.patch_step(state, None, 0, 0, bytearray(112), lambda: 0, source, bytearray(size))
     except ValueError as error:
         print(error)
 
@@ -76,6 +101,7 @@ with open("patch", "rb") as patch:
     source = bytearray(128)
     ota_patch.patch_begin(state, lambda: patch.readinto(source), source)
 step(state[:-1024], source)
+step(state, source, 2046)
 step(state, bytearray(8))
 try:
     ota_patch.patch_step(state, None, 0, 0, bytearray(112), lambda: 0, source, bytearray(2048))
@@ -117,6 +143,8 @@ def micropython(name):
 def files(arch):
     """(files that the program reads, the lines it must print)."""
     old, new = linked_pair(71, "thumb" if arch.startswith("arm") else "xtensa" if arch == "xtensa" else "raw", 260)
+    at = 3 * SECTOR - len(NEWS)
+    new = new[:at] + 2 * NEWS + new[at:]  # a sector begins with what the one before ends with: it is read back
     data = patch.make(old, new, state=STATE)
     damaged = bytearray(data)
     damaged[len(data) // 2] ^= 0x40
@@ -125,7 +153,7 @@ def files(arch):
     digest = hashlib.sha256(new).hexdigest()
     right = f"patch {digest}"
     said = [right, f"damaged {refusal(old, damaged)}", f"cut {refusal(old, data[:-9])}", "foreign 1073", "nonsense 1070", right]
-    return given, [*said, f"pieces {digest}", "buffer", "buffer", "length", *["state"] * 4]
+    return given, [*said, f"pieces {digest}", f"written {digest} True", "buffer", "buffer", "length", "state", "state", "buffer", "state", "state"]
 
 
 def refusal(old, data):
