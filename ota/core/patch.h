@@ -22,7 +22,7 @@
 #include "ota.h"
 
 #define OTA_PATCH_WINDOWS 3u
-#define OTA_PATCH_READ_BYTES 112u // of the old image at most at a time
+#define OTA_PATCH_READ_BYTES 112u // of either image at most at a time
 #define OTA_PATCH_STATE_MIN 2048u // enough to parse any header
 
 enum ota_patch_arch { OTA_PATCH_RAW, OTA_PATCH_XTENSA, OTA_PATCH_THUMB, OTA_PATCH_ARM, OTA_PATCH_X86_64, OTA_PATCH_ARCHS };
@@ -52,7 +52,7 @@ struct ota_patch_info {
 };
 
 // How to read the old image and, of the new one, what is out, of which the last bytes may still be in the span's buffer: fills buf with
-// n <= OTA_PATCH_READ_BYTES from offset, a multiple of 4. Zero or a negative ota_err.
+// n <= OTA_PATCH_READ_BYTES from offset, a multiple of 4. Zero or a negative ota_err. Both must be there.
 struct ota_patch_io {
     void *ctx;
     int (*read_old)(void *ctx, uint32_t offset, void *buf, uint32_t n);
