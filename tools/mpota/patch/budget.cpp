@@ -31,8 +31,7 @@ Price operator+(const Price &a, const Price &b) {
 class Sector {
   public:
     Sector(const Costs &c, const Work &w, const Bytes &inside_copy, const Bytes &in_copy, const Bytes &in_repeat, uint32_t first, uint32_t end)
-        : costs(c), verbatim_byte{8, w.verbatim}, verbatim_literal{8.1, w.verbatim + (w.decision + w.literals) / PATCH_STEP_OUT},
-          decision(w.decision), inside(inside_copy), covered(in_copy), repeated(in_repeat), from(first), to(end), came((end - first) * ways) {}
+        : costs(c), verbatim_byte{8, w.verbatim}, verbatim_literal{8.1, w.verbatim + (w.decision + w.literals) / PATCH_STEP_OUT}, inside(inside_copy), covered(in_copy), repeated(in_repeat), from(first), to(end), came((end - first) * ways) {}
 
     // Few bits with at most this work. way[i] becomes how byte i is made.
     void choose(double most, std::vector<uint8_t> &way) {
@@ -69,7 +68,7 @@ class Sector {
             return verbatim_literal;
         }
         bool made_new = way != as_is && costs.bytes[i] > 0;
-        return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -decision * costs.by_tree[i]} : now;
+        return made_new ? now + verbatim_byte + Price{-costs.bytes[i], -costs.byte_work[i]} : now;
     }
 
     double work_of_way(const std::vector<uint8_t> &way) const {
@@ -135,7 +134,6 @@ class Sector {
 
     const Costs &costs;
     const Price verbatim_byte, verbatim_literal;
-    const double decision;
     const Bytes &inside, &covered, &repeated;
     uint32_t from, to;
     std::vector<uint8_t> came;

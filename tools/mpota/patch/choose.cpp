@@ -11,9 +11,9 @@ namespace {
 
 // Bits, not quite as encoding costs them: a copy is worth less than it promises, most of all where the decoder's time is short. Real
 // pairs' patches are smallest so.
-const double substitution_cost = 10.5, hit_cost = 0.04, end_cost = 8;
+const double substitution_cost = 10.5, hit_cost = 0.04, end_cost = 11;
 const double start_same = 6, start_elsewhere = 9, start_back = 1.5; // and the bits of the distance
-const double site_hit = 0.3, site_first = 10, site_miss = 16, site_zero = 2, site_again = 6, site_by_bytes = 8, site_unlike = 2;
+const double site_hit = 0.3, site_first = 10, site_miss = 16, site_zero = 2, site_again = 6, site_by_bytes = 4, site_unlike = 2;
 const size_t most_paths = 200; // diagonals followed at a time
 
 } // namespace
@@ -264,7 +264,7 @@ void Chooser::learn(const std::vector<Copy> &copies, const std::vector<float> &c
         sum += at(i + reach) - at(i - reach);
         count += (at(i + reach) > 0) - (at(i - reach) > 0);
         if (i >= 0) {
-            substitution[(size_t)i] = (float)((sum + 18) / (count + 3) + 36 / (count + 8));
+            substitution[(size_t)i] = (float)((sum + 15) / (count + 3) + 30 / (count + 8));
         }
     }
 }

@@ -93,8 +93,7 @@ class RangeEncoder {
     bool begun = false;
 };
 
-// Instructions: that a node takes more while it learns, and that a new byte of less than a bit takes less.
-const double learning_more = 9.2, foretold_less = 16;
+const double learning_work = 10; // instructions that a node takes more while it learns
 
 struct Encoder {
     const Job &job;
@@ -108,20 +107,21 @@ struct Encoder {
     uint32_t copy_end = 0, asked_at = 0;
     bool byte_asked = false;
     bool site_asked = false, end_asked = false; // in this step
-    uint32_t decisions = 0;                     // in this step
-    uint32_t learning = 0, verbatim = 0;        // in this step, by nodes of new bytes that learn, and verbatim bytes
-    uint32_t single = 0;                        // those of a copy that came one by one
+    // In this step: decisions and their bits, those of new bytes by nodes that learn, verbatim bytes, those of a copy that came one by one, and
+    // of them those that changed as was known, and otherwise.
+    uint32_t decisions = 0, learning = 0, verbatim = 0, single = 0, again = 0, otherwise = 0;
+    double bits = 0;
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
     uint32_t target_of(const patch_site &old_site, const uint8_t *old) const;
     uint32_t shift_of(const patch_guess &g) const;
     uint32_t half_of(const patch_guess &g) const;
-    uint32_t learning_nodes(uint8_t byte) const;
+    void foresee(uint8_t byte);
     bool starts();
     uint32_t repeats_here();
     bool switches_here();
-    void spend(double bits, bool decided);
-    double work(bool copying, bool repeating, uint32_t at);
+    void spend(double bit_count, bool decided);
+    double work(bool copying, bool repeating, uint32_t at) const;
 };
 
 // Two at once are none.
@@ -132,15 +132,17 @@ bool Encoder::switches_here() {
     return next_switch < switches.size() && switches[next_switch] <= state->new_pos;
 }
 
-void Encoder::spend(double bits, bool decided) {
+void Encoder::spend(double bit_count, bool decided) {
+    const Work &w = work_on(job.info.arch);
     uint32_t at = byte_asked ? asked_at : state->new_pos;
-    costs->all_bits += bits;
+    bits += decided ? bit_count : 0;
+    costs->all_bits += bit_count;
     costs->decisions++;
-    costs->bits[at] += (float)bits;
+    costs->bits[at] += (float)bit_count;
     if (byte_asked) {
-        costs->bytes[at] += (float)bits;
-        costs->substituted[at] += state->copying ? (float)bits : 0;
-        costs->by_tree[at] += decided;
+        costs->bytes[at] += (float)bit_count;
+        costs->substituted[at] += state->copying ? (float)bit_count : 0;
+        costs->byte_work[at] += decided ? (float)(w.decision + w.bit * bit_count) : 0;
     }
 }
 
@@ -196,38 +198,45 @@ uint32_t Encoder::half_of(const patch_guess &g) const {
     return value >= 65536 || abs((int)value - (int)g.site->target) >= 256 ? PATCH_NO_SHIFT : value;
 }
 
-// How many of the nodes that a new byte takes still learn.
-uint32_t Encoder::learning_nodes(uint8_t byte) const {
+// What a new byte will take besides its decisions, by the way that patch_model.c's changed_by or literal_step will go.
+void Encoder::foresee(uint8_t byte) {
+    if (state->verbatim || !costs) {
+        return;
+    }
+    const Work &w = work_on(job.info.arch);
     const uint16_t *tree = state->node + N_LITERAL;
+    bool known = false, same = false;
     if (state->copying) {
-        uint8_t old = state->old_pos < job.info.old_size ? job.old_image[state->old_pos] : 0xff;
+        uint8_t old = state->old_pos < job.info.old_size ? job.old_image[state->old_pos] : 0xff, change = state->changes[old * PATCH_CHANGES / 256];
         byte = (uint8_t)(byte - old);
-        tree = byte == state->changes[old * PATCH_CHANGES / 256] ? nullptr : state->node + N_SUB;
+        known = change;
+        same = known && byte == change;
+        tree = same ? nullptr : state->node + N_SUB;
     }
-    uint32_t n = 0;
-    for (uint32_t i = 1; tree && !state->verbatim && i < 256; i = 2 * i + (byte >> 7), byte = (uint8_t)(byte << 1)) {
-        n += tree[i] >> 15;
+    uint32_t nodes = 0;
+    for (uint32_t i = 1; tree && i < 256; i = 2 * i + (byte >> 7), byte = (uint8_t)(byte << 1)) {
+        nodes += tree[i] >> 15;
     }
-    return n;
+    again += same;
+    otherwise += known && !same;
+    learning += nodes;
+    costs->byte_work[asked_at] += (float)(learning_work * nodes + (same ? w.again : known ? w.otherwise : 0));
 }
 
-const Work on_lx106 = {26, 19.5, 65, 143, 299, 138, 124, 235, 194, 67, 75000}, on_cortex_m4 = {25.4, 20, 73, 227, 278, 129, 107, 256, 193, 69, 20000},
-           on_either = {25.5, 19.7, 76, 275, 258, 145, 130, 250, 188, 67, 30000};
+const Work on_lx106 = {22.4, 3.1, 22, 72, 118, 300, 140, 66, 85, 119, 243, 168, 58, 75000},
+           on_cortex_m4 = {24, 3.05, 24.5, 77, 235, 266, 126, 55, 62, 125, 270, 136, 10, 25000},
+           on_either = {24.1, 2.8, 30, 71.4, 293, 248, 165, 76, 94, 120, 251, 139, 65, 30000};
 
-double Encoder::work(bool copying, bool repeating, uint32_t at) {
+double Encoder::work(bool copying, bool repeating, uint32_t at) const {
     const Work &w = work_on(job.info.arch);
     if (repeating) {
         return w.repeat;
     }
-    uint32_t made = state->new_pos - at, foretold = 0;
-    for (uint32_t i = at; !copying && made > 1 && i < at + made; i++) {
-        foretold += costs->bytes[i] < 1;
-    }
-    double coded = w.decision * decisions + w.verbatim * verbatim + learning_more * learning - foretold_less * foretold;
+    double coded = w.decision * decisions + w.bit * bits + w.verbatim * verbatim + learning_work * learning;
     if (!copying) {
-        return coded + (made ? w.literals : state->repeat ? w.repeat_start : w.start);
+        return coded + (state->new_pos > at ? w.literals : state->repeat ? w.repeat_start : w.start);
     }
-    return coded + w.copy + w.single * single + (site_asked ? w.site : 0) + (site_asked && end_asked ? w.alternative : 0);
+    return coded + w.copy + w.single * single + w.again * again + w.otherwise * otherwise + (site_asked ? w.site : 0) + (site_asked && end_asked ? w.alternative : 0);
 }
 
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
@@ -247,7 +256,7 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
         byte_asked = true;
         single += state->copying;
         asked_at = at + n;
-        learning += learning_nodes(job.new_image[at + n]);
+        foresee(job.new_image[at + n]);
         return job.new_image[at + n];
     case PATCH_ASK_START:
         return switches_here() || starts() || repeats_here() > 0;
@@ -359,7 +368,8 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
     while (s->new_pos < job.new_image.size()) {
         uint32_t at = s->new_pos;
         bool copying = s->copying, repeating = s->repeat;
-        e.decisions = e.learning = e.verbatim = e.single = 0;
+        e.decisions = e.learning = e.verbatim = e.single = e.again = e.otherwise = 0;
+        e.bits = 0;
         e.site_asked = e.end_asked = false;
         s->out.at = s->item;
         if (patch_steps(s, &io, PATCH_STEP_OUT) < 0) {

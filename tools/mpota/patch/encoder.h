@@ -110,8 +110,8 @@ struct Costs {
     std::vector<float> bits;
     std::vector<float> bytes;       // of them, those of literals and substituted bytes
     std::vector<float> substituted; // and those of the latter alone
-    std::vector<float> by_tree;     // decisions of literals and substituted bytes
     std::vector<float> work;        // instructions of the decoder
+    std::vector<float> byte_work;   // of them, those of literals and substituted bytes
     double all_bits = 0;
     uint64_t decisions = 0;
 };
@@ -119,7 +119,7 @@ struct Costs {
 // Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for; and `begin`, of first
 // values, flags that learn and searches in tables that are still empty.
 struct Work {
-    double decision, verbatim, literals, start, copy, single, site, alternative, repeat, repeat_start, begin;
+    double decision, bit, verbatim, literals, start, copy, single, again, otherwise, site, alternative, repeat, repeat_start, begin;
 };
 const Work &work_on(uint8_t arch);
 
