@@ -52,8 +52,8 @@ static const uint8_t *old_bytes(struct patch_state *s, const struct ota_patch_io
 }
 
 // New bytes: by a tree, or verbatim, which costs bits and saves time.
-static int literal_step(struct patch_state *s, uint32_t literals) {
-    uint32_t n = literals < PATCH_MANY_LITERALS ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT), i = 0;
+static int literal_step(struct patch_state *s, uint32_t came) {
+    uint32_t n = came < PATCH_MANY_LITERALS ? 1 : at_most(s->info.new_size - s->new_pos, PATCH_STEP_OUT), i = 0;
     uint8_t *to = s->out.at;
     do {
         uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, i);

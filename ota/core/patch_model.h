@@ -8,7 +8,7 @@
 #define PATCH_IN_BYTES 160u // holds a header
 #define PATCH_STEP_BYTES 74u // of input a step takes at most: a flag has up to 16 bits, a node 11.1; a site has two flags, a tree of four nodes and four bytes, each two nodes, a flag and a tree of eight
 #define PATCH_STEP_OUT 4u // a step makes at most so many bytes
-#define PATCH_MANY_LITERALS 32u // behind so many PATCH_STEP_OUT literals share a flag
+#define PATCH_MANY_LITERALS 32u // after so many in a row PATCH_STEP_OUT of them share a flag
 #define PATCH_REPEAT_MIN 2u // bytes
 #define PATCH_OLD_AHEAD 8u // old bytes that a step may look at
 #define PATCH_RECENT 8u
