@@ -124,6 +124,13 @@ def patchwork(rng, old, size=16384):
     return bytes(new)
 
 
+def ciphered(rng, size=12288):
+    """(old, new): few values, of which most changed, and most of these alike by value."""
+    values, alike = rng.sample(range(256), 26), rng.randbytes(256)
+    old = bytes(rng.choice(values) for _ in range(size))
+    return old, bytes(b + (alike[b] if rng.random() < 0.9 else rng.randrange(1, 27)) & 255 if rng.random() < 0.83 else b for b in old)
+
+
 def padded(rng, image):
     """The image with what looks like erased flash somewhere in it and behind it."""
     at = rng.randrange(len(image) + 1)

@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import patch_board
 import patch_oracle
 from mpota import patch
-from patch_pairs import corpus_pairs, edited, linked_pair, padded, patchwork, words
+from patch_pairs import ciphered, corpus_pairs, edited, linked_pair, padded, patchwork, words
 
 ARCHS, STATES = patch.ARCHS, (16384, 8192, 6144, 4096)
 SMALL, DAMAGED = 1000, 400
@@ -113,9 +113,11 @@ def scattered(rng, old):
 
 def test_no_sector_takes_too_long(built):
     rng = random.Random(8)
-    for arch in ({"lx106": "xtensa", "m4": "thumb"}[built[0]], "raw"):
+    few = bytes(rng.choices(range(0, 256, 2), k=12288))
+    for arch in ({"lx106": ["xtensa"], "m4": ["thumb", "arm"]}[built[0]] + ["raw"]):
         old = linked_pair(9, "xtensa" if arch == "raw" else arch, 1500)[0]
-        for new in (words(rng, 6000), rng.randbytes(20000), scattered(rng, old), patchwork(rng, old), old):
+        made = [words(rng, 6000), rng.randbytes(20000), scattered(rng, old), patchwork(rng, old), old]
+        for old, new in (*((old, new) for new in made), (b"", few), ciphered(rng), (made[0], made[0].upper())):
             assert patch_board.longest(*built, old, new, patch.make(old, new, arch)) <= patch_board.MOST
 
 
