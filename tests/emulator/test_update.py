@@ -353,8 +353,6 @@ def test_two_megabyte_board_is_updated(new_lamp):
 
 def test_no_sector_of_a_patch_between_the_two_takes_too_long(firmware, tmp_path):
     """Its first sectors have it all at once: new bytes, repeats, short copies, and flags and tables that have learned nothing yet."""
-    if patch_board.missing("lx106"):
-        pytest.skip(f"{patch_board.missing('lx106')} is not installed")
     elf = patch_board.build("lx106", tmp_path)
     images = [f.image("1.0.0").read_bytes() for f in (firmware, Firmware("esp8266-2m"))]
     for old, new in (images, images[::-1]):
