@@ -224,7 +224,7 @@ static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
     s->old_pos++;
 }
 
-// What is added to an old byte that changes: often what was added to the last such one.
+// What is added to an old byte that changes: often what was added to the last such one. The encoder foresees this way (emit.cpp).
 static uint32_t changed_by(struct patch_state *s, uint32_t old, uint32_t last) {
     uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, 0);
     if (s->verbatim) {
@@ -237,7 +237,7 @@ static uint32_t changed_by(struct patch_state *s, uint32_t old, uint32_t last) {
 // The n bytes of a unit or site that was missed, one by one. `differ` says that not all of them are as they were.
 int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool differ) {
     for (; n; n--, old++) {
-        uint8_t *change = s->changes + *old * PATCH_CHANGES / 256;
+        uint8_t *change = patch_change(s, *old);
         if (n > 1 || !differ) { // else the last one differs, since no other did
             uint32_t c = differ ? n - 2 : s->run_from == s->new_pos ? 3 : 4;
             if (!patch_node(s, s->node + N_IN + c * 2 + !!*change, !patch_ask(s, PATCH_ASK_EQUAL, old, 1))) {

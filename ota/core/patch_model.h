@@ -6,7 +6,11 @@
 #include "patch.h"
 
 #define PATCH_IN_BYTES 160u // holds a header
-#define PATCH_STEP_BYTES 74u // of input a step takes at most: a flag has up to 16 bits, a node 11.1; a site has two flags, a tree of four nodes and four bytes, each two nodes, a flag and a tree of eight
+// Input that a flag and a node take at most, in hundredths of a bit, and a step in bytes: a site has two flags, a tree of four nodes and four
+// bytes, each two nodes, a flag and a tree of eight. What the step before left is less than a byte.
+#define PATCH_FLAG_INPUT 1601u
+#define PATCH_NODE_INPUT 1110u
+#define PATCH_STEP_BYTES ((2 * PATCH_FLAG_INPUT + 4 * PATCH_NODE_INPUT + 4 * (10 * PATCH_NODE_INPUT + PATCH_FLAG_INPUT) + 800) / 800)
 #define PATCH_STEP_OUT 4u // a step makes at most so many bytes
 #define PATCH_MANY_LITERALS 32u // after so many in a row PATCH_STEP_OUT of them share a flag
 #define PATCH_REPEAT_MIN 2u // bytes
@@ -107,7 +111,7 @@ struct patch_state {
     uint32_t image_regions, regions;
     uint32_t at_exact, at_lines, at_table;
     uint8_t in[PATCH_IN_BYTES], old[OTA_PATCH_READ_BYTES];
-    uint8_t changes[PATCH_CHANGES]; // what was added to the last such old byte that was changed, 0 if one was kept since
+    uint8_t changes[PATCH_CHANGES];
     int32_t recent[PATCH_RECENT], far[PATCH_FAR + 1];
     uint32_t flag[PATCH_FLAGS];
     uint16_t node[];
@@ -122,6 +126,11 @@ struct patch_arch {
     // Gives the site in b, now at address `to`, the target; false if it does not reach.
     bool (*place)(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target);
 };
+
+// What was added to the last old byte like this one that was changed, 0 if one was kept since.
+PATCH_INLINE uint8_t *patch_change(struct patch_state *s, uint32_t old) {
+    return s->changes + old * PATCH_CHANGES / 256;
+}
 
 PATCH_INLINE void patch_copy4(uint8_t *to, const uint8_t *from) {
     to[0] = from[0];

@@ -31,7 +31,8 @@ Price operator+(const Price &a, const Price &b) {
 class Sector {
   public:
     Sector(const Costs &c, const Work &w, const Bytes &inside_copy, const Bytes &in_copy, const Bytes &in_repeat, uint32_t first, uint32_t end)
-        : costs(c), verbatim_byte{8, w.verbatim}, verbatim_literal{8.1, w.verbatim + (w.decision + w.literals) / PATCH_STEP_OUT}, inside(inside_copy), covered(in_copy), repeated(in_repeat), from(first), to(end), came((end - first) * ways) {}
+        : costs(c), verbatim_byte{8, w.verbatim}, verbatim_literal{8.1, w.verbatim + (w.decision + w.literals) / PATCH_STEP_OUT},
+          inside(inside_copy), covered(in_copy), repeated(in_repeat), from(first), to(end), came((end - first) * ways) {}
 
     // Few bits with at most this work. way[i] becomes how byte i is made.
     void choose(double most, std::vector<uint8_t> &way) {

@@ -207,7 +207,7 @@ void Encoder::foresee(uint8_t byte) {
     const uint16_t *tree = state->node + N_LITERAL;
     bool known = false, same = false;
     if (state->copying) {
-        uint8_t old = state->old_pos < job.info.old_size ? job.old_image[state->old_pos] : 0xff, change = state->changes[old * PATCH_CHANGES / 256];
+        uint8_t old = state->old_pos < job.info.old_size ? job.old_image[state->old_pos] : 0xff, change = *patch_change(state, old);
         byte = (uint8_t)(byte - old);
         known = change;
         same = known && byte == change;
@@ -236,7 +236,8 @@ double Encoder::work(bool copying, bool repeating, uint32_t at) const {
     if (!copying) {
         return coded + (state->new_pos > at ? w.literals : state->repeat ? w.repeat_start : w.start);
     }
-    return coded + w.copy + w.single * single + w.again * again + w.otherwise * otherwise + (site_asked ? w.site : 0) + (site_asked && end_asked ? w.alternative : 0);
+    double of_site = site_asked ? w.site + (end_asked ? w.alternative : 0) : 0;
+    return coded + w.copy + w.single * single + w.again * again + w.otherwise * otherwise + of_site;
 }
 
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
