@@ -4,6 +4,8 @@ WORD, CALL, LOAD, HALF, CONSTANT = range(5)
 RAW, XTENSA, THUMB, ARM, X86_64 = range(5)
 M32 = 0xFFFFFFFF
 RATE = [131072 // (2 * n + 3) for n in range(15)]
+LOGISTIC = [32768, 24743, 17625, 11955, 7812, 4971, 3108, 1921, 1179, 720, 439, 267, 162, 98, 60, 36, 22, 13, 8, 5, 3, 2, 1, 1, 1]
+UNIT, SITE, HALVES, BYTES, KEEP, END, IN, AGAIN = range(0, 16, 2)  # contexts
 
 
 class Refused(Exception):
@@ -22,7 +24,7 @@ class Header:
         self.data, self.at = data, 0
         if self.take(2) != b"mP":
             raise Refused("magic")
-        if self.byte() != 3:
+        if self.byte() != 4:
             raise Refused("version")
         v = self.byte()
         self.arch, windows = v & 15, v >> 4
@@ -98,21 +100,6 @@ class Coder:
         return bit
 
 
-class Flag:
-    def __init__(self, p, n):
-        self.p, self.n = p << 15, n
-
-    def decide(self, coder):
-        bit = coder.decide(16, (self.p >> 15) + 1)
-        if self.n < 15:
-            down, up = ((q * RATE[self.n] >> 1) & ~15 for q in (self.p >> 15, 0xFFFE))
-        else:
-            down, up = self.p >> 5, 0xFFFE << 10
-        self.p += bit * up - down
-        self.n = min(self.n + 1, 15)
-        return bit
-
-
 class Node:
     def __init__(self):
         self.p, self.n = 1 << 14, 0
@@ -150,10 +137,6 @@ class Xtensa:
     @staticmethod
     def advance(d, c):
         return d.phase - 1 if d.phase else 1 if c & 8 else 2
-
-    @staticmethod
-    def classify(d, b):
-        return b[0] & 15
 
     @staticmethod
     def unit(d, b):
@@ -199,10 +182,6 @@ class Thumb:
         return d.address() & 1
 
     @staticmethod
-    def classify(d, b):
-        return (b[0] if d.phase else b[1]) >> 4
-
-    @staticmethod
     def unit(d, b):
         if (d.old_pos ^ d.new_pos) & 1:
             return 4
@@ -244,10 +223,6 @@ class Arm:
     def advance(d, c):
         return min(d.address() & 3, 2)
 
-    @staticmethod
-    def classify(d, b):
-        return b[3 - (d.address() & 3)] & 15
-
     unit = Thumb.unit
 
     @staticmethod
@@ -270,10 +245,6 @@ class X86:
         if c & 0xFE == 0xE8:
             return 2
         return int(c & 0xF8 == 0x48 or c == 0x0F or c & 0xFC == 0x88 or c == 0x8D)
-
-    @staticmethod
-    def classify(d, b):
-        return b[0] >> 4
 
     @staticmethod
     def unit(d, b):
@@ -310,10 +281,6 @@ class Raw:
         return d.new_pos & 1
 
     @staticmethod
-    def classify(d, b):
-        return b[0] >> 4
-
-    @staticmethod
     def unit(d, b):
         return 4
 
@@ -334,7 +301,7 @@ class Decoder:
         self.arch = ARCHS[h.arch]
         self.coder = Coder(patch[h.at :])
         self.new_pos = self.old_pos = self.gap = self.copying = self.phase = self.run = self.subs = 0
-        self.literals = self.distance = self.verbatim = 0
+        self.literals = self.distance = self.verbatim = self.ones = 0
         self.switched = None
         self.last = self.before = self.old_last = self.plain = 0
         self.ends, self.recent, self.far, self.far_next = [0] * 3, [0] * 8, [0] * 32, 0
@@ -342,17 +309,16 @@ class Decoder:
 
     def first_values(self):
         h = self.h
-        self.f_unit = [Flag(p, 8) for p in (20000, 6000, 1600, 512, 128, 20) for _ in range(16)]
-        self.f_site = [Flag((16384, 8192, 1024, 16384, 512)[i // 24], 3) for i in range(120)]
-        self.f_half = [Flag(1024, 3) if i in (8, 9) else Flag(16384, 2) for i in range(24)]
-        self.f_bytes, self.f_keep, self.f_end = ([Flag(16384, 2) for _ in range(n)] for n in (3, 15, 18))
-        self.f_start = [Flag(49152 if i < 3 else 8192, 2) for i in range(24)]
-        self.inside, self.again, self.literal, self.sub = nodes(10), Node(), nodes(256), nodes(256)
+        self.f_unit = [-1685, -4700, -7553, -9921, -12772, -17308]
+        self.f_site = [(-2250, -3985, -8485, -2250, -9921)[i // 12] for i in range(60)]
+        self.f_half = [-8485 if i == 4 else -2250 for i in range(12)]
+        self.f_bytes, self.f_keep, self.f_end, self.f_in, self.f_again = [-2250] * 3, [-2250] * 15, [-2250] * 18, [0] * 10, [0]
+        self.weights = [0] * (2048 >> h.lean)
+        self.starts, self.literal, self.sub = nodes(24), nodes(256), nodes(256)
         self.change = [0] * 128
         self.kind, self.reach, self.copy_recent, self.length = nodes(16), nodes(16), nodes(8), nodes(8)
         self.recents = [nodes(16) for _ in range(3)]
         self.offset, self.back, self.shift, self.half_shift = (Number() for _ in range(4))
-        self.history = [0] * 9
         size = 1 << h.region_shift
         self.image_regions = -(-(h.old_size + 4096) // size)
         self.table = [0] * (self.image_regions + sum(-(-n // size) for _, n in h.windows))
@@ -363,8 +329,24 @@ class Decoder:
 
     # 3.3
 
-    def flag(self, f):
-        return f.decide(self.coder)
+    def place(self, context, value):
+        return ((value << 4 | context) * 0x9E3779B1 & M32) >> 21 + self.lean
+
+    def flag(self, own, i, context, a, b):
+        weights = [(own, i), (self.weights, self.place(context, a)), (self.weights, self.place(context + 1, b))]
+        logit = sum(where[n] for where, n in weights)
+        x = min(abs(logit), 12 * 2048 - 1)
+        low, high = LOGISTIC[x // 1024 + 1], LOGISTIC[x // 1024]
+        p = high - (high - low) * (x % 1024) // 1024
+        if logit >= 0:
+            p = 65536 - p
+        random, haste = self.coder.range >> 9 & 127, 2 if self.ones < 128 else 1 if self.ones < 2048 else 0
+        bit = self.coder.decide(16, p)
+        move = ((65536 - p << haste) + random) >> 7 if bit else -(((p << haste) + random) >> 7)
+        self.ones += bit
+        for where, n in weights:
+            where[n] = signed(where[n] + move, 16)
+        return bit
 
     def node(self, t):
         return t.decide(self.coder)
@@ -402,7 +384,7 @@ class Decoder:
         while self.new_pos < self.h.new_size:
             if self.copying:
                 self.copy_step()
-            elif self.flag(self.f_start[3 * min(self.literals, 7) + self.phase]):
+            elif self.node(self.starts[3 * min(self.literals, 7) + self.phase]):
                 self.start()
             else:
                 for _ in range(min(4, self.h.new_size - self.new_pos) if self.literals >= 32 else 1):
@@ -471,15 +453,17 @@ class Decoder:
         site = self.find(b)
         if site:
             return self.code_half(site, b[:4]) if site.kind >= HALF else self.code_site(site, b[:4])
-        self.unit_step(b, self.arch.classify(self, b))
+        self.unit_step(b)
 
     def run_class(self):
         return sum(self.run >= n for n in (1, 4, 16, 48, 160))
 
-    def unit_step(self, b, c):
+    def unit_step(self, b):
         n = min(self.arch.unit(self, b), self.h.new_size - self.new_pos)
         n = next((i for i in range(1, n) if self.inside_site(b, i)), n)
-        if self.flag(self.f_unit[16 * self.run_class() + c]):
+        last, before = b[n - 1], b[n - 2] if n > 1 else self.last
+        known = (self.change[last >> 1] > 0) + 2 * (self.change[before >> 1] > 0)
+        if self.flag(self.f_unit, self.run_class(), UNIT, before << 10 | last << 2 | known, known << 3 | n):
             return self.by_bytes(b[:n], True)
         self.copied(b[0], b[0])
         if n > 1:
@@ -493,15 +477,15 @@ class Decoder:
             change = self.change[o >> 1]
             if left > 1 or not differ:
                 c = left - 2 if differ else 3 if self.run == 0 else 4
-                if not self.node(self.inside[2 * c + (change > 0)]):
+                if not self.flag(self.f_in, 2 * c + (change > 0), IN, o, self.last | self.phase << 8):
                     self.change[o >> 1] = 0
                     self.copied(o, o)
                     continue
-            if (self.run or self.subs) and self.flag(self.f_end[6 * min(self.subs, 2) + self.run_class()]):
+            if (self.run or self.subs) and self.flag(self.f_end, 6 * min(self.subs, 2) + self.run_class(), END, o, self.last | self.phase << 8):
                 return self.end_copy()
             differ = False
             self.subs = min(self.subs + 1, 255)
-            if not self.verbatim and change and self.node(self.again):
+            if not self.verbatim and change and self.flag(self.f_again, 0, AGAIN, change, self.last | self.phase << 8):
                 new = o + change & 255
             else:
                 new = self.new_byte(self.sub, o)
@@ -604,10 +588,6 @@ class Decoder:
         if site.kind == WORD:
             self.phase = 0
 
-    def outcome(self, group, flags, at):
-        self.history[group] = self.flag(flags[at + self.history[group]])
-        return self.history[group]
-
     def exact_place(self, target):
         return (target * 0x9E3779B1 & M32) >> 25 + self.lean
 
@@ -648,11 +628,12 @@ class Decoder:
         small = word and site.target < 0x10000
         kept = word and not same and trust != 4 and bool(where[i] & 2 or (small and not site.target & 1))
         group = 2 * small + kept if word else 3 + site.kind
-        if not self.outcome(group, self.f_site, 4 * (6 * trust + group) + 2 * same):
+        where_to = site.target >> 10
+        if not self.flag(self.f_site, 2 * (6 * trust + group) + same, SITE, (d & M32) << 3 | group, where_to):
             if placed is not None and not kept and trust not in (2, 4):
                 where[i] = self.pack(d) | 1
             return self.done(site, b if kept else moved)
-        if not same and self.flag(self.f_keep[5 * site.kind + trust]):
+        if not same and self.flag(self.f_keep, 5 * site.kind + trust, KEEP, d & M32, where_to):
             self.run = 0
             self.learn_second(site, where, i, d, kept)
             return self.done(site, moved if kept else b)
@@ -692,13 +673,14 @@ class Decoder:
         trust = e[1]
         kind = 1 if site.kind == CONSTANT else 2 if self.last >> 4 == 1 else 0
         guess = site.target + (e[0] if trust else 0)
-        if not self.outcome(6 + kind, self.f_half, 2 * (4 * kind + trust)):
+        last = self.last
+        if not self.flag(self.f_half, 4 * kind + trust, HALVES, site.target, last):
             if trust in (1, 2):
                 e[1] += 1
             return self.done(site, site.place(b, 0, guess & M32))
         if trust:
             e[1] -= 1
-        if self.flag(self.f_bytes[kind]):
+        if self.flag(self.f_bytes, kind, BYTES, site.target, last):
             return self.by_bytes(b[: site.size], False)
         self.run = 0
         new = site.target + self.number(self.half_shift)

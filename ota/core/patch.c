@@ -4,9 +4,8 @@
 
 enum stage { STAGE_HEADER, STAGE_BASE, STAGE_BODY };
 
-#define MAGIC 0x03506du // m, P and the version
+#define MAGIC 0x04506du // m, P and the version
 #define SIZE_MAX_BYTES 0x1000000u
-#define PAST_END_MAX 4u // zero bytes that an encoder may leave off
 
 struct cursor {
     const uint8_t *p;
@@ -135,8 +134,8 @@ static void refill(struct patch_state *s, struct ota_patch_span *x) {
 
 // Zeros behind the patch's end: those left off, then what a step may take beyond before that is noticed.
 static void pad(struct patch_state *s) {
-    s->in_end = (uint8_t)(s->end + PAST_END_MAX + PATCH_STEP_BYTES);
-    memset(s->in + s->end, 0, PAST_END_MAX + PATCH_STEP_BYTES);
+    s->in_end = (uint8_t)(s->end + PATCH_PAST_END + PATCH_STEP_BYTES);
+    memset(s->in + s->end, 0, PATCH_PAST_END + PATCH_STEP_BYTES);
 }
 
 static void begin(struct patch_state *s) {
@@ -173,7 +172,7 @@ static int make(struct patch_state *s, const struct ota_patch_io *io, struct ota
     s->out.at = start;
     int r = patch_steps(s, io, direct ? x->out_n : PATCH_STEP_OUT);
     uint32_t n = (uint32_t)(s->out.at - start);
-    if (!r && (s->in_start > s->in_end || s->in_start > s->end + PAST_END_MAX)) {
+    if (!r && (s->in_start > s->in_end || s->in_start > s->end + PATCH_PAST_END)) {
         n = 0; // made of input that was not there
         r = OTA_E_PATCH_SIZE;
     }

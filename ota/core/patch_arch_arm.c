@@ -7,9 +7,8 @@ static uint32_t at(const struct patch_state *s) {
 }
 
 // Two half-words, but the first alone if the second might begin an instruction of two. Shifted by an odd number, instructions are data.
-static uint32_t unit(const struct patch_state *s, const uint8_t *b, uint32_t class) {
-    uint32_t n = s->skew & 1 ? 4 : at(s) & 1 ? 1 : b[1] < 0xe8 && b[3] >= 0xe8 ? 2 : 4;
-    return n << 4 | class;
+static uint32_t unit(const struct patch_state *s, const uint8_t *b) {
+    return s->skew & 1 ? 4 : at(s) & 1 ? 1 : b[1] < 0xe8 && b[3] >= 0xe8 ? 2 : 4;
 }
 
 static uint32_t thumb_advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {
@@ -40,7 +39,7 @@ static uint32_t thumb_look(const struct patch_state *s, struct patch_site *site,
         site->size = 4;
         site->target = (hi >> 10 & 1) << 11 | (lo >> 12 & 7) << 8 | (lo & 255);
     }
-    return unit(s, b, (s->phase ? b[0] : b[1]) >> 4);
+    return unit(s, b);
 }
 
 static bool thumb_place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {
@@ -83,7 +82,7 @@ static uint32_t arm_look(const struct patch_state *s, struct patch_site *site, c
     } else if (!((from | at(s)) & 1)) {
         find_pair(site, b, from, 0xf800u);
     }
-    return unit(s, b, b[3 - (at(s) & 3)] & 15u);
+    return unit(s, b);
 }
 
 static bool arm_place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {

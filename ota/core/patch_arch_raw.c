@@ -3,9 +3,9 @@
 #include "patch_model.h"
 
 static uint32_t look(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from) {
-    (void)s, (void)from;
+    (void)s, (void)b, (void)from;
     site->type = PATCH_NO_SITE;
-    return 4 << 4 | b[0] >> 4;
+    return 4;
 }
 
 static uint32_t advance(const struct patch_state *s, const uint8_t *b, uint32_t n) {

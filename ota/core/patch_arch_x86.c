@@ -32,7 +32,7 @@ static uint32_t look(const struct patch_state *s, struct patch_site *site, const
     } else {
         site->type = (s->last & 0xf8) == 0xb8 ? PATCH_CONSTANT : PATCH_NO_SITE; // of MOV r32
     }
-    return 1 << 4 | b[0] >> 4;
+    return 1;
 }
 
 static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {

@@ -18,10 +18,10 @@ static uint32_t look(const struct patch_state *s, struct patch_site *site, const
     uint32_t op = b[0] & 15u, n = s->phase;
     site->type = PATCH_NO_SITE;
     if (n) {
-        return n << 4 | op;
+        return n;
     }
     if (op & 8) {
-        return (b[2] & 8 ? 4u : 2u) << 4 | op;
+        return b[2] & 8 ? 4 : 2;
     }
     site->size = 3;
     site->unit = 2;
@@ -36,7 +36,7 @@ static uint32_t look(const struct patch_state *s, struct patch_site *site, const
         site->type = PATCH_CALL;
         site->target = (from & ~3u) + 4 + (((offset ^ 0x20000u) - 0x20000u) << 2);
     }
-    return 3 << 4 | op;
+    return 3;
 }
 
 static bool place(const struct patch_site *site, uint8_t *b, uint32_t to, uint32_t target) {

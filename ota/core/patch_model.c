@@ -200,8 +200,9 @@ static int start(struct patch_state *s) {
 }
 
 static int gap_step(struct patch_state *s) {
-    uint32_t literals = s->new_pos - s->literal_from, f = F_START + at_most(literals, 7) * 3 + s->phase;
-    return patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literal_step(s, literals);
+    uint32_t literals = s->new_pos - s->literal_from;
+    uint16_t *node = s->node + N_START + at_most(literals, 7) * 3 + s->phase;
+    return patch_node(s, node, (int)patch_ask(s, PATCH_ASK_START, NULL, 0)) ? start(s) : literal_step(s, literals);
 }
 
 // ---- inside a copy
@@ -224,6 +225,11 @@ static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
     s->old_pos++;
 }
 
+// The byte before and the place of this one, as a context.
+static uint32_t place(const struct patch_state *s) {
+    return s->last | (uint32_t)s->phase << 8;
+}
+
 // What is added to an old byte that changes: often what was added to the last such one. The encoder foresees this way (emit.cpp).
 static uint32_t changed_by(struct patch_state *s, uint32_t old, uint32_t last) {
     uint32_t want = patch_ask(s, PATCH_ASK_BYTE, NULL, 0);
@@ -231,7 +237,8 @@ static uint32_t changed_by(struct patch_state *s, uint32_t old, uint32_t last) {
         return patch_byte(s, want) - old;
     }
     want = (want - old) & 255;
-    return last && patch_node(s, s->node + N_AGAIN, want == last) ? last : patch_tree(s, s->node + N_SUB, 8, want);
+    uint32_t a = PATCH_CONTEXT(C_AGAIN, last), b = PATCH_CONTEXT(C_AGAIN + 1, place(s));
+    return last && patch_flag(s, F_AGAIN, a, b, want == last) ? last : patch_tree(s, s->node + N_SUB, 8, want);
 }
 
 // The n bytes of a unit or site that was missed, one by one. `differ` says that not all of them are as they were.
@@ -239,8 +246,9 @@ int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool diff
     for (; n; n--, old++) {
         uint8_t *change = patch_change(s, *old);
         if (n > 1 || !differ) { // else the last one differs, since no other did
-            uint32_t c = differ ? n - 2 : s->run_from == s->new_pos ? 3 : 4;
-            if (!patch_node(s, s->node + N_IN + c * 2 + !!*change, !patch_ask(s, PATCH_ASK_EQUAL, old, 1))) {
+            uint32_t f = F_IN + (differ ? n - 2 : s->run_from == s->new_pos ? 3 : 4) * 2 + !!*change;
+            int want = !patch_ask(s, PATCH_ASK_EQUAL, old, 1);
+            if (!patch_flag(s, f, PATCH_CONTEXT(C_IN, *old), PATCH_CONTEXT(C_IN + 1, place(s)), want)) {
                 *change = 0;
                 copied(s, *old, *old);
                 continue;
@@ -248,7 +256,8 @@ int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool diff
         }
         if (patch_may_end(s)) {
             uint32_t f = F_END + at_most(s->subs, 2) * PATCH_RUNS + run_class(s);
-            if (patch_flag(s, f, (int)patch_ask(s, PATCH_ASK_END, NULL, 0))) {
+            int want = (int)patch_ask(s, PATCH_ASK_END, NULL, 0);
+            if (patch_flag(s, f, PATCH_CONTEXT(C_END, *old), PATCH_CONTEXT(C_END + 1, place(s)), want)) {
                 patch_end_copy(s);
                 break;
             }
@@ -262,8 +271,11 @@ int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool diff
     return OTA_OK;
 }
 
-static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t class, uint32_t n) {
-    if (patch_flag(s, F_UNIT + run_class(s) * 16 + class, !patch_ask(s, PATCH_ASK_EQUAL, old, n))) {
+static int unit_step(struct patch_state *s, const uint8_t *old, uint32_t n) {
+    uint32_t run = run_class(s), last = old[n - 1], before = n > 1 ? old[n - 2] : s->last;
+    uint32_t known = (*patch_change(s, last) ? 1u : 0) + (*patch_change(s, before) ? 2u : 0);
+    uint32_t a = PATCH_CONTEXT(C_UNIT, (before << 8 | last) << 2 | known), b = PATCH_CONTEXT(C_UNIT + 1, known << 3 | n);
+    if (patch_flag(s, F_UNIT + run, a, b, !patch_ask(s, PATCH_ASK_EQUAL, old, n))) {
         return patch_bytes(s, old, n, true);
     }
     if (n == 1) {
@@ -291,7 +303,7 @@ static int copy_step(struct patch_state *s, const struct ota_patch_io *io) {
     }
     struct patch_site site;
     uint32_t unit = patch_look(s, &site, old);
-    return unit ? unit_step(s, old, unit & 15, unit >> 4) : patch_code_site(s, &site, old);
+    return unit ? unit_step(s, old, unit) : patch_code_site(s, &site, old);
 }
 
 int patch_steps(struct patch_state *s, const struct ota_patch_io *io, uint32_t room) {
@@ -310,7 +322,8 @@ uint32_t patch_layout(struct patch_state *s) {
     struct ota_patch_info *h = &s->info;
     uint32_t n = h->region_shift;
     s->arch.is = patch_archs[h->arch];
-    s->at_exact = PATCH_NODES + (PATCH_NUMBERS >> PATCH_NUMBER_SHIFT >> h->lean);
+    s->at_half = PATCH_WEIGHTS + (1u << PATCH_WEIGHT_BITS >> h->lean);
+    s->at_exact = s->at_half + (PATCH_NUMBERS >> PATCH_NUMBER_SHIFT >> h->lean);
     s->at_lines = s->at_exact + (2u << PATCH_EXACT_BITS >> h->lean);
     s->at_table = s->at_lines + (PATCH_LINES >> h->lean);
     s->image_regions = (h->old_size + PATCH_BEYOND + (1u << n) - 1) >> n;
@@ -321,32 +334,34 @@ uint32_t patch_layout(struct patch_state *s) {
     return (uint32_t)offsetof(struct patch_state, node) + ((2 * (s->at_table + s->regions) + 3) & ~3u);
 }
 
-// The next n flags start at a probability, in 65536ths, as if seen so often.
-#define FIRST(n, p, seen) (0x80000000u | (p) << 15 | (uint32_t)(n) << 4 | (PATCH_LEARN - (seen)))
+// The next n flags start at a weight.
+#define FIRST(n, weight) ((uint32_t)(n) << 16 | ((uint32_t)(weight) & 0xffff))
 
 static const uint32_t first[] = {
     // F_UNIT by run
-    FIRST(16, 20000u, 8), FIRST(16, 6000u, 8), FIRST(16, 1600u, 8), FIRST(16, 512u, 8), FIRST(16, 128u, 8), FIRST(16, 20u, 8),
+    FIRST(1, -1685), FIRST(1, -4700), FIRST(1, -7553), FIRST(1, -9921), FIRST(1, -12772), FIRST(1, -17308),
     // F_SITE by trust
-    FIRST(24, 16384u, 3), FIRST(24, 8192u, 3), FIRST(24, 1024u, 3), FIRST(24, 16384u, 3), FIRST(24, 512u, 3),
-    // F_HALF, where the second is a constant that was never renumbered, and all up to F_START
-    FIRST(8, 16384u, 2), FIRST(2, 1024u, 3), FIRST(F_START - F_HALF - 10, 16384u, 2),
-    // F_START behind no literal, and behind some
-    FIRST(3, 49152u, 2), FIRST(21, 8192u, 2),
+    FIRST(12, -2250), FIRST(12, -3985), FIRST(12, -8485), FIRST(12, -2250), FIRST(12, -9921),
+    // F_HALF, where the second is a constant that was never renumbered, and all up to F_IN
+    FIRST(4, -2250), FIRST(1, -8485), FIRST(F_IN - F_HALF - 5, -2250),
+    // all others
+    FIRST(PATCH_FLAGS - F_IN, 0),
 };
 
 void patch_model_init(struct patch_state *s) {
-    uint32_t *f = s->flag, i;
+    uint16_t *weight = s->node + PATCH_NODES;
+    uint32_t i;
     for (i = 0; i < sizeof first / sizeof *first; i++) {
-        for (uint32_t n = first[i] >> 4 & 0x7ff; n; n--) {
-            *f++ = first[i] & ~0x7ff0u;
+        for (uint32_t n = first[i] >> 16; n; n--) {
+            *weight++ = (uint16_t)first[i];
         }
     }
     for (i = 0; i < PATCH_NODES; i++) {
         s->node[i] = 0xc000 | PATCH_LEARN;
     }
-    memset(s->node + PATCH_NODES, 0, 2 * (s->at_table - PATCH_NODES + s->regions));
+    memset(s->node + PATCH_WEIGHTS, 0, 2 * (s->at_table - PATCH_WEIGHTS + s->regions));
     memset(s->far, 0, sizeof s->far);
     memset(s->recent, 0, sizeof s->recent);
+    s->haste = 2;
     s->old_from = 0u - OTA_PATCH_READ_BYTES;
 }

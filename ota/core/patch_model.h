@@ -5,12 +5,14 @@
 
 #include "patch.h"
 
-#define PATCH_IN_BYTES 160u // holds a header
 // Input that a flag and a node take at most, in hundredths of a bit, and a step in bytes: a site has two flags, a tree of four nodes and four
-// bytes, each two nodes, a flag and a tree of eight. What the step before left is less than a byte.
+// bytes, each three flags and a tree of eight. What the step before left is less than a byte.
 #define PATCH_FLAG_INPUT 1601u
 #define PATCH_NODE_INPUT 1110u
-#define PATCH_STEP_BYTES ((2 * PATCH_FLAG_INPUT + 4 * PATCH_NODE_INPUT + 4 * (10 * PATCH_NODE_INPUT + PATCH_FLAG_INPUT) + 800) / 800)
+#define PATCH_STEP_BYTES ((2 * PATCH_FLAG_INPUT + 4 * PATCH_NODE_INPUT + 4 * (3 * PATCH_FLAG_INPUT + 8 * PATCH_NODE_INPUT) + 800) / 800)
+#define PATCH_PAST_END 4u // zero bytes that may be left off a patch
+// What is too little for a step, from any byte of a word on, and the zeros behind it: those left off and as many as a step may take. Holds a header.
+#define PATCH_IN_BYTES ((3 + PATCH_STEP_BYTES - 1 + PATCH_PAST_END + PATCH_STEP_BYTES + 3) & ~3u)
 #define PATCH_STEP_OUT 4u // a step makes at most so many bytes
 #define PATCH_MANY_LITERALS 32u // after so many in a row PATCH_STEP_OUT of them share a flag
 #define PATCH_REPEAT_MIN 2u // bytes
@@ -25,7 +27,9 @@
 #define PATCH_EXACT_BITS 7u
 #define PATCH_CHANGES 128u // bytes that differ in the lowest bit share one
 #define PATCH_KEPT 2u // in an entry: the last word that points there stayed as it was
-#define PATCH_LEARN 15u // how often a probability is seen before it moves at a constant rate
+#define PATCH_LEARN 15u // how often a node is seen before it moves at a constant rate
+#define PATCH_WEIGHT_BITS 11u // so many bits of a hash find a weight of a context
+#define PATCH_TARGET_SHIFT 10u // addresses that differ below are one context
 #define PATCH_RUNS 6u
 #define PATCH_TRUSTS 5u
 #define PATCH_GROUPS 6u // of words, calls and loads
@@ -36,29 +40,35 @@
 enum patch_site_type { PATCH_WORD, PATCH_CALL, PATCH_LOAD, PATCH_HALF, PATCH_CONSTANT };
 enum { PATCH_NO_SITE = 255 };
 
-// Where each kind of flag begins in patch_state.flag, and each kind of node in patch_state.node.
+// Where the own weights of each kind of flag begin.
 enum {
     F_UNIT,
-    F_SITE = F_UNIT + PATCH_RUNS * 16,
-    F_HALF = F_SITE + PATCH_TRUSTS * PATCH_GROUPS * 2 * 2,
-    F_BYTES = F_HALF + 3 * 4 * 2,
+    F_SITE = F_UNIT + PATCH_RUNS,
+    F_HALF = F_SITE + PATCH_TRUSTS * PATCH_GROUPS * 2,
+    F_BYTES = F_HALF + 3 * 4,
     F_KEEP = F_BYTES + 3,
     F_END = F_KEEP + 3 * PATCH_TRUSTS,
-    F_START = F_END + 3 * PATCH_RUNS,
-    PATCH_FLAGS = F_START + 8 * 3,
+    F_IN = F_END + 3 * PATCH_RUNS,
+    F_AGAIN = F_IN + 5 * 2,
+    PATCH_FLAGS,
 };
+// Where the nodes of each kind begin, and behind them the weights: signed, 2048ths of a logit; those of contexts are the first whose number
+// depends on the patch.
 enum {
     N_KIND,
     N_REACH = N_KIND + 16,
     N_RECENT = N_REACH + 16, // a tree for each type of site, then one for copies
-    N_LENGTH = N_RECENT + 3 * 16 + 8,
+    N_START = N_RECENT + 3 * 16 + 8, // by literals and phase
+    N_LENGTH = N_START + 8 * 3,
     N_NUMBER = N_LENGTH + 8,
-    N_IN = N_NUMBER + 4 * 48,
-    N_AGAIN = N_IN + 5 * 2,
-    N_LITERAL = N_AGAIN + 1,
+    N_LITERAL = N_NUMBER + 4 * 48,
     N_SUB = N_LITERAL + 256,
     PATCH_NODES = N_SUB + 256,
+    PATCH_WEIGHTS = PATCH_NODES + PATCH_FLAGS,
 };
+// Each kind of flag has two contexts, of this number and the next.
+enum patch_context { C_UNIT, C_SITE = 2, C_HALF = 4, C_BYTES = 6, C_KEEP = 8, C_END = 10, C_IN = 12, C_AGAIN = 14 };
+#define PATCH_CONTEXT(number, value) ((uint32_t)(value) << 4 | (uint32_t)(number))
 // Models of signed numbers, and of counts: what is rare shares one.
 enum patch_number_model { NUMBER_OFFSET, NUMBER_BACK, NUMBER_SHIFT, NUMBER_HALF, COUNT_DISTANCE = NUMBER_BACK, COUNT_LENGTH = NUMBER_HALF };
 
@@ -90,7 +100,8 @@ struct patch_state {
     uint8_t stage, in_start, in_end, item_start, item_end;
     uint8_t end; // of what is the patch's in `in`; zeros may follow
     uint8_t copying, phase, subs;
-    uint8_t last, before, old_last, plain, skew, far_next, verbatim, history[9];
+    uint8_t last, before, old_last, plain, skew, far_next, verbatim;
+    uint8_t haste; // log2 of how much faster weights move than they will
     uint8_t item[PATCH_STEP_OUT];
     struct patch_interval interval;
     struct ota_patch_info info;
@@ -100,6 +111,7 @@ struct patch_state {
     uint32_t made_from, made_end; // the part of the new image that `old` has meanwhile
     uint32_t switched; // where the last switch was, plus 1
     uint32_t fill_at; // where to look next whether a region is unknown
+    uint32_t ones; // flags that were 1
     union {
         uint8_t *at; // where new bytes are put
         uint64_t room; // the same on every machine
@@ -109,17 +121,16 @@ struct patch_state {
         uint64_t room;
     } arch __attribute__((aligned(4)));
     uint32_t image_regions, regions;
-    uint32_t at_exact, at_lines, at_table;
+    uint32_t at_half, at_exact, at_lines, at_table;
     uint8_t in[PATCH_IN_BYTES], old[OTA_PATCH_READ_BYTES];
     uint8_t changes[PATCH_CHANGES];
     int32_t recent[PATCH_RECENT], far[PATCH_FAR + 1];
-    uint32_t flag[PATCH_FLAGS];
     uint16_t node[];
 };
 
 struct patch_arch {
-    // The class of the old byte b[0], 0..15, and above it how many bytes from here are kept or changed together, 1..4. `from` is the
-    // address of b. site->type becomes that of a call, load or constant in b, or PATCH_NO_SITE.
+    // How many bytes from the old ones b on are kept or changed together, 1..4. `from` is the address of b. site->type becomes that
+    // of a call, load or constant in b, or PATCH_NO_SITE.
     uint32_t (*look)(const struct patch_state *s, struct patch_site *site, const uint8_t *b, uint32_t from);
     // The place in the instruction, 0..2, of the byte after these n ones.
     uint32_t (*advance)(const struct patch_state *s, const uint8_t *b, uint32_t n);
@@ -171,7 +182,7 @@ uint16_t *patch_half(struct patch_state *s, uint32_t number);
 void patch_learn_half(struct patch_state *s, uint32_t old_number, uint32_t new_number);
 
 // patch_symbols.c: decisions, trees and numbers over the coder
-int patch_flag(struct patch_state *s, uint32_t f, int want);
+int patch_flag(struct patch_state *s, uint32_t f, uint32_t a, uint32_t b, int want); // a, b: each a PATCH_CONTEXT
 int patch_node(struct patch_state *s, uint16_t *node, int want);
 uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32_t want);
 int32_t patch_number(struct patch_state *s, enum patch_number_model model, int32_t want);

@@ -36,8 +36,8 @@ static bool known(struct patch_state *s, struct patch_site *site) {
 uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_t *b) {
     uint32_t at = s->info.base + s->old_pos, skew = s->skew, ahead = s->info.new_size - s->new_pos;
     if (ahead < 4) {
-        uint32_t unit = s->arch.is->look(s, site, b, at), n = unit >> 4;
-        return (unit & 15) | (n < ahead ? n : ahead) << 4;
+        uint32_t n = s->arch.is->look(s, site, b, at);
+        return n < ahead ? n : ahead;
     }
     if (!((at | skew) & 3)) {
         site->target = ota_get_le32(b);
@@ -48,7 +48,7 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
             return 0;
         }
     }
-    uint32_t unit = s->arch.is->look(s, site, b, at), n = unit >> 4, i = 1;
+    uint32_t n = s->arch.is->look(s, site, b, at), i = 1;
     if (site->type != PATCH_NO_SITE && (site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : known(s, site))) {
         return 0;
     }
@@ -63,10 +63,10 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
         uint32_t aligned = ++at | skew;
         b++;
         if ((!(aligned & 3) && patch_region(s, ota_get_le32(b)) >= 0) || half_at(s, b, aligned, b[-1])) {
-            return (unit & 15) | i << 4;
+            return i;
         }
     }
-    return unit;
+    return n;
 }
 
 bool patch_place(const struct patch_state *s, const struct patch_site *site, uint8_t *b, uint32_t target) {
@@ -89,21 +89,15 @@ static bool place(const struct patch_state *s, const struct patch_guess *g, uint
 
 // ---- coding
 
-// Whether the site is otherwise than expected. The latest outcome of its group chooses between two flags.
-static int missed(struct patch_state *s, uint32_t group, uint32_t f, int want) {
-    uint8_t *history = &s->history[group];
-    *history = (uint8_t)patch_flag(s, f + *history, want);
-    return *history;
-}
-
 static int half_site(struct patch_state *s, const struct patch_guess *g) {
     const struct patch_site *site = g->site;
     uint16_t *e = patch_half(s, site->target);
     uint32_t trust = *e & 3u, kind = site->type == PATCH_CONSTANT ? 1 : s->last >> 4 == 1 ? 2 : 0;
     uint8_t b[4];
     place(s, g, b, trust ? (int8_t)(*e >> 8) : 0);
+    uint32_t last = s->last, value = site->target;
     int want = !patch_ask(s, PATCH_ASK_SITE, b, site->size);
-    if (!missed(s, 6 + kind, F_HALF + (kind * 4 + trust) * 2, want)) {
+    if (!patch_flag(s, F_HALF + kind * 4 + trust, PATCH_CONTEXT(C_HALF, value), PATCH_CONTEXT(C_HALF + 1, last), want)) {
         if (trust && trust < 3) {
             ++*e;
         }
@@ -113,7 +107,7 @@ static int half_site(struct patch_state *s, const struct patch_guess *g) {
         --*e;
     }
     uint32_t now = patch_ask(s, PATCH_ASK_HALF, g, 0);
-    if (patch_flag(s, F_BYTES + kind, now == PATCH_NO_SHIFT)) {
+    if (patch_flag(s, F_BYTES + kind, PATCH_CONTEXT(C_BYTES, value), PATCH_CONTEXT(C_BYTES + 1, last), now == PATCH_NO_SHIFT)) {
         return patch_bytes(s, g->old, site->size, false);
     }
     s->run_from = s->new_pos;
@@ -197,15 +191,18 @@ int patch_code_site(struct patch_state *s, const struct patch_site *site, const 
     bool small = word && site->target < 0x10000;
     bool kept = word && !same && g.trust != 4 && (*g.entry & PATCH_KEPT || (small && !(site->target & 1)));
     const uint8_t *first = kept ? old : moved, *second = kept ? moved : old;
-    uint32_t group = word ? small * 2u + kept : 3u + site->type;
+    uint32_t group = word ? small * 2u + kept : 3u + site->type, f = F_SITE + (g.trust * PATCH_GROUPS + group) * 2 + same;
+    uint32_t shift = (uint32_t)g.d << 3, where = site->target >> PATCH_TARGET_SHIFT;
     int want = !patch_ask(s, PATCH_ASK_SITE, first, site->size);
-    if (!missed(s, group, F_SITE + ((g.trust * PATCH_GROUPS + group) * 2 + same) * 2, want)) {
+    if (!patch_flag(s, f, PATCH_CONTEXT(C_SITE, shift | group), PATCH_CONTEXT(C_SITE + 1, where), want)) {
         if (placed && !kept && g.trust != 2 && g.trust != 4) {
             patch_learn(s, &g, g.d, false);
         }
         return site_done(s, site, first);
     }
-    if (!same && patch_flag(s, F_KEEP + site->type * PATCH_TRUSTS + g.trust, (int)patch_ask(s, PATCH_ASK_EQUAL, second, site->size))) {
+    f = F_KEEP + site->type * PATCH_TRUSTS + g.trust;
+    want = !same && patch_ask(s, PATCH_ASK_EQUAL, second, site->size);
+    if (!same && patch_flag(s, f, PATCH_CONTEXT(C_KEEP, g.d), PATCH_CONTEXT(C_KEEP + 1, where), want)) {
         s->run_from = s->new_pos;
         learn_second(s, &g, kept);
         return site_done(s, site, second);

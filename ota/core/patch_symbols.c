@@ -8,29 +8,48 @@
 static const uint32_t rates[PATCH_LEARN + 1] = {RATE(0), RATE(1), RATE(2), RATE(3), RATE(4), RATE(5), RATE(6), RATE(7),
                                                 RATE(8), RATE(9), RATE(10), RATE(11), RATE(12), RATE(13), RATE(14), RATE(15)};
 
-// A flag: a probability of a 1 in 31 bits. Below the top bit that says that it is learning, the lower four count how long. Long runs
-// of zeros cost next to nothing.
-int patch_flag(struct patch_state *s, uint32_t f, int want) {
-    struct patch_interval c = s->interval;
-    uint32_t *flag = s->flag + f, v = *flag, p = v >> 15 & 0xffff, down = v >> 5, up = 0xfffe << 10;
-    if (v >> 31) {
-        uint32_t left = v & 15, r = rates[left];
-        down = (p * r >> 1 & ~15u) + (left > 1 ? 1 : 0x80000001u);
-        up = 0xfffe * r >> 1 & ~15u;
+#define STEP 1024u // half a logit
+// 65536 / (1 + e^x) for x = 0, 1/2, 1 ... 12.
+static const uint32_t logistic[] = {32768, 24743, 17625, 11955, 7812, 4971, 3108, 1921, 1179, 720, 439, 267, 162, 98, 60, 36, 22, 13, 8, 5,
+                                    3, 2, 1, 1, 1};
+#define LOGISTIC_END ((sizeof logistic / sizeof *logistic - 1) * STEP)
+
+static uint32_t place(const struct patch_state *s, uint32_t context) {
+    return PATCH_FLAGS + (context * 0x9e3779b1u >> (32 - PATCH_WEIGHT_BITS + s->info.lean));
+}
+
+// A flag: the logit of a 1 is the sum of three weights, its own and one for each context, found by a hash. All three move by what it was less
+// what was expected, rounded up or down as the coder's range happens to be: long runs of zeros cost next to nothing.
+int patch_flag(struct patch_state *s, uint32_t f, uint32_t a, uint32_t b, int want) {
+    int16_t *weights = (int16_t *)s->node + PATCH_NODES, *own = weights + f, *of_a = weights + place(s, a), *of_b = weights + place(s, b);
+    int32_t sum = *own + *of_a + *of_b;
+    uint32_t x = (uint32_t)(sum < 0 ? -sum : sum);
+    x = x < LOGISTIC_END ? x : LOGISTIC_END - 1;
+    const uint32_t *l = logistic + x / STEP;
+    uint32_t p = l[0] - (l[0] - l[1]) * (x % STEP) / STEP;
+    if (sum >= 0) {
+        p = 65536 - p;
     }
-    v -= down;
+    struct patch_interval c = s->interval;
+    uint32_t random = c.range >> 9 & 127;
+    int32_t move = -(int32_t)(((p << s->haste) + random) >> 7);
     int bit = 0;
-    if (patch_narrow(s, &c, (c.range >> 16) * (p + 1), want)) {
-        v += up;
+    if (patch_narrow(s, &c, (c.range >> 16) * p, want)) {
+        move = (int32_t)((((65536 - p) << s->haste) + random) >> 7);
+        s->ones++;
+        s->haste = s->ones < 128 ? 2 : s->ones < 2048;
         bit = 1;
     }
-    *flag = v;
+    *own = (int16_t)(*own + move);
+    *of_a = (int16_t)(*of_a + move);
+    *of_b = (int16_t)(*of_b + move);
     patch_renew(s, &c);
     s->interval = c;
     return bit;
 }
 
-// Nodes: the same in 16 bits. A byte takes eight of them: the inner loop, over those that have learned, is what literals cost.
+// Nodes: a probability of a 1 in 15 bits. Below the top bit that says that it is learning, the lower four count how long. A byte takes eight
+// of them: the inner loop, over those that have learned, is what literals cost.
 uint32_t patch_tree(struct patch_state *s, uint16_t *tree, uint32_t bits, uint32_t want) {
     struct patch_interval c = s->interval;
     uint32_t i = 1, end = 1u << bits;

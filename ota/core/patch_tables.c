@@ -157,7 +157,7 @@ void patch_fill(struct patch_state *s, uint32_t n) {
 
 // A renumbered small number's entry: its shift in the high byte, confidence 0..3 in the low one.
 uint16_t *patch_half(struct patch_state *s, uint32_t number) {
-    return s->node + PATCH_NODES + (number >> (PATCH_NUMBER_SHIFT + s->info.lean));
+    return s->node + s->at_half + (number >> (PATCH_NUMBER_SHIFT + s->info.lean));
 }
 
 void patch_learn_half(struct patch_state *s, uint32_t old_number, uint32_t new_number) {

@@ -33,7 +33,7 @@ def trailer():
 
 
 def patch():
-    vectors = ROOT / "tests" / "vectors" / "patch-3"
+    vectors = ROOT / "tests" / "vectors" / "patch-4"
     for name in _PATCHES:
         old = (vectors / f"{name}.old").read_bytes()
         yield b"\0" + len(old).to_bytes(2, "little") + old + (vectors / f"{name}.patch").read_bytes()

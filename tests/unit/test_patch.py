@@ -21,7 +21,7 @@ import patch_oracle
 from mpota import patch
 from patch_pairs import edited, linked_pair, moved_pair, padded, words
 
-VECTORS = ROOT / "tests" / "vectors" / "patch-3"
+VECTORS = ROOT / "tests" / "vectors" / "patch-4"
 ARCHS = patch.ARCHS
 STATES = (16384, 8192, 6144, 4096)
 many = settings(max_examples=700, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -135,7 +135,7 @@ def test_sector_of_many_changes_in_a_long_copy_keeps_to_its_time_for_little():
     while at < 12288:
         new[at] ^= rng.randrange(1, 256)
         at += rng.randrange(1, 8)
-    assert len(patch.make(old, bytes(new), "raw")) < 1800
+    assert len(patch.make(old, bytes(new), "raw")) < 2900
 
 
 def test_erased_flash_alone_costs_little():
@@ -186,7 +186,7 @@ def number(v):
 
 OLD = bytes(range(256)) * 4
 GOOD = {
-    "magic": b"mP", "version": b"\3", "arch": b"\x12", "bits": b"\xa0", "state_bytes": b"\x20",
+    "magic": b"mP", "version": b"\4", "arch": b"\x12", "bits": b"\xa0", "state_bytes": b"\x28",
     "old_size": number(len(OLD)), "new_size": number(0), "base": number(0x08000000), "window": number(0x2000) + number(16),
     "old_sha256": hashlib.sha256(OLD).digest(), "new_sha256": bytes(32),
 }
@@ -197,7 +197,9 @@ def header(**fields):
 
 
 def test_the_header_that_the_refusals_start_from_is_accepted():
-    assert patch.info(header() + bytes(40))["base_size"] == len(OLD)
+    info = patch.info(header() + bytes(40))
+    assert info["base_size"] == len(OLD)
+    assert info["format"] == int(re.search(r"\| version \| 1 \| (\d+) \|", (ROOT / "SPEC.md").read_text())[1])
 
 
 @pytest.mark.parametrize("lean", range(4))
@@ -216,8 +218,8 @@ def test_state_is_what_the_spec_says(lean, shift):
     [
         ("magic", b"mQ", 1070),
         ("magic", b"\x3d\xb8", 1070),
-        ("version", b"\2", 1071),
-        ("version", b"\4", 1071),
+        ("version", b"\3", 1071),
+        ("version", b"\5", 1071),
         ("arch", b"\x15", 1071),
         ("arch", b"\x42", 1071),
         ("bits", b"\xa4", 1071),
@@ -387,9 +389,10 @@ class InGap(patch_oracle.Decoder):
 
     kinds, unknown = (), 11
 
-    def flag(self, f):
-        self.coder.forced = int(bool(self.kinds)) if any(f is start for start in self.f_start) else None
-        bit = super().flag(f)
+    def node(self, n):
+        if any(n is start for start in self.starts):
+            self.coder.forced = int(bool(self.kinds))
+        bit = super().node(n)
         self.coder.forced = None
         return bit
 
@@ -401,7 +404,6 @@ class InGap(patch_oracle.Decoder):
         for k in reversed(range(bits)):
             self.coder.forced = kind >> k & 1
             i = 2 * i + self.node(t[i])
-        self.coder.forced = None
         return kind if kind < self.unknown else 8  # goes on as if an unknown kind were a switch
 
 
@@ -438,18 +440,18 @@ class Written(patch_oracle.Decoder):
     def difference(self):
         return self.units[self.new_pos // 4][self.new_pos % 4]
 
-    def flag(self, f):
-        self.coder.forced = int(any(f is start for start in self.f_start))
-        if any(f is unit for unit in self.f_unit):
+    def flag(self, own, i, context, a, b):
+        self.coder.forced = 0
+        if context == patch_oracle.UNIT:
             self.unit_at = self.coder.size
             self.coder.forced = int(any(self.units[self.new_pos // 4]))
-        return super().flag(f)
+        elif context == patch_oracle.IN:
+            self.coder.forced = int(self.difference() != 0)
+        return super().flag(own, i, context, a, b)
 
     def node(self, n):
-        if any(n is inside for inside in self.inside):
-            self.coder.forced = int(self.difference() != 0)
-        elif n is self.again:
-            self.coder.forced = 0
+        if any(n is start for start in self.starts):
+            self.coder.forced = 1
         return super().node(n)
 
     def tree(self, t, bits):
@@ -601,7 +603,7 @@ def test_program_linked_for_another_address_costs_little():
     for functions, most in ((300, 230), (800, 300)):
         old, new = moved_pair(1, "xtensa", 0x10000, functions)
         data = round_trip(old, new, "xtensa")
-        assert len(data) < most and len(data) < len(patch.make(old, new, "raw"))
+        assert len(data) < most and len(data) <= len(patch.make(old, new, "raw"))
 
 
 @pytest.mark.parametrize("arch, base", [("xtensa", 0x40202000), ("thumb", 0), ("thumb", 0x08004000), ("thumb", 0x49FF7FC0), ("arm", 0x8000), ("arm", 0x80008000)])
@@ -629,9 +631,9 @@ def test_patches_for_computers_have_no_time_budget():
 
 
 def test_tables_smaller_than_fit_are_tried():
-    """They forget sooner what was wrong. All of the full ones are in 7,936 bytes here."""
-    info = patch.info(patch.make(*linked_pair(2, "arm", 1000), "arm", 16384))
-    assert (info["lean"], info["state_bytes"]) == (3, 6912)
+    """They forget sooner what was wrong. Full ones are in less than 16 KiB here."""
+    info = patch.info(patch.make(*linked_pair(1, "arm", 300), "arm", 16384))
+    assert (info["lean"], info["state_bytes"]) == (3, 3584)
 
 
 def test_windows_that_do_not_pay_are_left_out():

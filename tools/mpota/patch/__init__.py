@@ -206,7 +206,7 @@ def info(patch):
     """What the header says."""
     h = _header(patch)
     return {
-        "format": 2,
+        "format": patch[2],
         "arch": ARCHS[h.arch],
         "base_address": h.base,
         "windows": [[w.start, w.size] for w in h.window[: h.windows]],

@@ -93,7 +93,7 @@ class RangeEncoder {
     bool begun = false;
 };
 
-const double learning_work = 10; // instructions that a node takes more while it learns
+const double learning_work = 12; // instructions that a node takes more while it learns
 
 struct Encoder {
     const Job &job;
@@ -108,8 +108,8 @@ struct Encoder {
     bool byte_asked = false;
     bool site_asked = false, end_asked = false; // in this step
     // In this step: decisions and their bits, those of new bytes by nodes that learn, verbatim bytes, those of a copy that came one by one, and
-    // of them those that changed as was known, and otherwise.
-    uint32_t decisions = 0, learning = 0, verbatim = 0, single = 0, again = 0, otherwise = 0;
+    // of them those that changed, as was known, and otherwise than was known.
+    uint32_t decisions = 0, learning = 0, verbatim = 0, single = 0, changed = 0, again = 0, otherwise = 0;
     double bits = 0;
 
     uint32_t answer(patch_question q, const void *p, uint32_t n);
@@ -223,9 +223,9 @@ void Encoder::foresee(uint8_t byte) {
     costs->byte_work[asked_at] += (float)(learning_work * nodes + (same ? w.again : known ? w.otherwise : 0));
 }
 
-const Work on_lx106 = {22.4, 3.1, 22, 72, 118, 300, 140, 66, 85, 119, 243, 168, 58, 75000},
-           on_cortex_m4 = {24, 3.05, 24.5, 77, 235, 266, 126, 55, 62, 125, 270, 136, 10, 25000},
-           on_either = {24.1, 2.8, 30, 71.4, 293, 248, 165, 76, 94, 120, 251, 139, 65, 30000};
+const Work on_lx106 = {23.1, 3.2, 24, 96, 212, 380, 137, 124, 102, 75, 86, 252, 163, 85, 75000},
+           on_cortex_m4 = {24.5, 2.9, 22, 77, 251, 320, 134, 94, 86, 79, 119, 282, 140, 48, 60000},
+           on_either = {24.1, 3, 22, 99, 304, 346, 165, 103, 103, 109, 140, 249, 143, 83, 40000};
 
 double Encoder::work(bool copying, bool repeating, uint32_t at) const {
     const Work &w = work_on(job.info.arch);
@@ -237,7 +237,7 @@ double Encoder::work(bool copying, bool repeating, uint32_t at) const {
         return coded + (state->new_pos > at ? w.literals : state->repeat ? w.repeat_start : w.start);
     }
     double of_site = site_asked ? w.site + (end_asked ? w.alternative : 0) : 0;
-    return coded + w.copy + w.single * single + w.again * again + w.otherwise * otherwise + of_site;
+    return coded + w.copy + w.single * single + w.changed * changed + w.again * again + w.otherwise * otherwise + of_site;
 }
 
 uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
@@ -256,6 +256,7 @@ uint32_t Encoder::answer(patch_question q, const void *p, uint32_t n) {
     case PATCH_ASK_BYTE:
         byte_asked = true;
         single += state->copying;
+        changed += state->copying;
         asked_at = at + n;
         foresee(job.new_image[at + n]);
         return job.new_image[at + n];
@@ -369,7 +370,7 @@ Bytes encode(const Job &job, const Plan &plan, Costs *costs) {
     while (s->new_pos < job.new_image.size()) {
         uint32_t at = s->new_pos;
         bool copying = s->copying, repeating = s->repeat;
-        e.decisions = e.learning = e.verbatim = e.single = e.again = e.otherwise = 0;
+        e.decisions = e.learning = e.verbatim = e.single = e.changed = e.again = e.otherwise = 0;
         e.bits = 0;
         e.site_asked = e.end_asked = false;
         s->out.at = s->item;

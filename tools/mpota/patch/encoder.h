@@ -119,7 +119,7 @@ struct Costs {
 // Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for; and `begin`, of first
 // values, flags that learn and searches in tables that are still empty.
 struct Work {
-    double decision, bit, verbatim, literals, start, copy, single, again, otherwise, site, alternative, repeat, repeat_start, begin;
+    double decision, bit, verbatim, literals, start, copy, single, changed, again, otherwise, site, alternative, repeat, repeat_start, begin;
 };
 const Work &work_on(uint8_t arch);
 

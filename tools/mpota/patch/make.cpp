@@ -26,7 +26,7 @@ void put_number(Bytes &out, uint32_t v) {
 }
 
 Bytes header(const ota_patch_info &h) {
-    Bytes out = {'m', 'P', 3, (uint8_t)(h.arch | h.windows << 4), (uint8_t)(h.lean | h.region_shift << 4), (uint8_t)(h.state_bytes >> 8)};
+    Bytes out = {'m', 'P', 4, (uint8_t)(h.arch | h.windows << 4), (uint8_t)(h.lean | h.region_shift << 4), (uint8_t)(h.state_bytes >> 8)};
     put_number(out, h.old_size);
     uint32_t d = h.new_size - h.old_size;
     put_number(out, d >> 31 ? ~(d << 1) : d << 1);
