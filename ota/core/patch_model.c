@@ -8,7 +8,7 @@ static uint32_t at_most(uint32_t v, uint32_t limit) {
 
 static uint32_t run_class(const struct patch_state *s) {
     uint32_t r = s->new_pos - s->run_from;
-    return r >= 160 ? 5 : r >= 48 ? 4 : r >= 16 ? 3 : r >= 4 ? 2 : r >= 1;
+    return r < 4 ? r > 0 : r < 16 ? 2 : r < 48 ? 3 : r < 160 ? 4 : 5;
 }
 
 void patch_made(struct patch_state *s, uint32_t n) {
@@ -326,10 +326,24 @@ uint32_t patch_layout(struct patch_state *s) {
     s->at_exact = s->at_half + (PATCH_NUMBERS >> PATCH_NUMBER_SHIFT >> h->lean);
     s->at_lines = s->at_exact + (2u << PATCH_EXACT_BITS >> h->lean);
     s->at_table = s->at_lines + (PATCH_LINES >> h->lean);
-    s->image_regions = (h->old_size + PATCH_BEYOND + (1u << n) - 1) >> n;
-    s->regions = s->image_regions;
-    for (uint32_t i = 0; i < h->windows; i++) {
-        s->regions += ((h->window[i].size - 1) >> n) + 1;
+    uint32_t start = h->base, size = h->old_size + PATCH_BEYOND;
+    s->regions = 0;
+    s->lowest = 255;
+    s->highest = 0;
+    for (uint32_t i = 0;; i++) {
+        uint32_t first = start >> 24, last = (start + size - 1) >> 24;
+        bool wraps = first > last;
+        s->lowest = (uint8_t)(wraps ? 0 : at_most(first, s->lowest));
+        s->highest = (uint8_t)(wraps ? 255 : last > s->highest ? last : s->highest);
+        s->regions += ((size - 1) >> n) + 1;
+        if (!i) {
+            s->image_regions = s->regions;
+        }
+        if (i == h->windows) {
+            break;
+        }
+        start = h->window[i].start;
+        size = h->window[i].size;
     }
     return (uint32_t)offsetof(struct patch_state, node) + ((2 * (s->at_table + s->regions) + 3) & ~3u);
 }

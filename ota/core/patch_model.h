@@ -102,6 +102,7 @@ struct patch_state {
     uint8_t copying, phase, subs;
     uint8_t last, before, old_last, plain, skew, far_next, verbatim;
     uint8_t haste; // log2 of how much faster weights move than they will
+    uint8_t lowest, highest; // what the upper byte of an address in a region may be
     uint8_t item[PATCH_STEP_OUT];
     struct patch_interval interval;
     struct ota_patch_info info;

@@ -27,6 +27,11 @@ PATCH_INLINE bool half_at(struct patch_state *s, const uint8_t *b, uint32_t alig
     return b[1] < PATCH_NUMBERS >> 8 && (!(aligned & 1) || before >> 4 == 1) && *patch_half(s, ota_get_le16(b)) & 3u;
 }
 
+// Most words are no addresses: their upper byte tells.
+PATCH_INLINE bool word_at(const struct patch_state *s, const uint8_t *b, uint32_t aligned) {
+    return !(aligned & 3) && b[3] >= s->lowest && b[3] <= s->highest;
+}
+
 // Whether the target is in a region.
 static bool known(struct patch_state *s, struct patch_site *site) {
     site->region = patch_region(s, site->target);
@@ -39,7 +44,7 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
         uint32_t n = s->arch.is->look(s, site, b, at);
         return n < ahead ? n : ahead;
     }
-    if (!((at | skew) & 3)) {
+    if (word_at(s, b, at | skew)) {
         site->target = ota_get_le32(b);
         if (known(s, site)) {
             site->type = PATCH_WORD;
@@ -48,7 +53,7 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
             return 0;
         }
     }
-    uint32_t n = s->arch.is->look(s, site, b, at), i = 1;
+    uint32_t n = s->arch.is->look(s, site, b, at);
     if (site->type != PATCH_NO_SITE && (site->type == PATCH_CONSTANT ? site->target < PATCH_NUMBERS : known(s, site))) {
         return 0;
     }
@@ -59,10 +64,13 @@ uint32_t patch_look(struct patch_state *s, struct patch_site *site, const uint8_
         return 0;
     }
     ahead -= 3; // a site inside needs four bytes
-    for (ahead = ahead < n ? ahead : n; i < ahead; i++) {
-        uint32_t aligned = ++at | skew;
-        b++;
-        if ((!(aligned & 3) && patch_region(s, ota_get_le32(b)) >= 0) || half_at(s, b, aligned, b[-1])) {
+    ahead = ahead < n ? ahead : n;
+    uint32_t word = (0 - at) & 3;
+    if (word && word < ahead && word_at(s, b + word, skew) && patch_region(s, ota_get_le32(b + word)) >= 0) {
+        n = ahead = word;
+    }
+    for (uint32_t i = 1; i < ahead; i++) {
+        if (half_at(s, b + i, (at + i) | skew, b[i - 1])) {
             return i;
         }
     }

@@ -223,9 +223,9 @@ void Encoder::foresee(uint8_t byte) {
     costs->byte_work[asked_at] += (float)(learning_work * nodes + (same ? w.again : known ? w.otherwise : 0));
 }
 
-const Work on_lx106 = {23.1, 3.2, 24, 96, 212, 380, 137, 124, 102, 75, 86, 252, 163, 85, 75000},
-           on_cortex_m4 = {24.5, 2.9, 22, 77, 251, 320, 134, 94, 86, 79, 119, 282, 140, 48, 60000},
-           on_either = {24.1, 3, 22, 99, 304, 346, 165, 103, 103, 109, 140, 249, 143, 83, 40000};
+const Work on_lx106 = {23.4, 3, 25, 96, 260, 320, 147, 114, 79, 90, 107, 284, 162, 81, 76000},
+           on_cortex_m4 = {24.4, 2.9, 22, 78, 288, 312, 135, 95, 88, 81, 122, 296, 139, 48, 62000},
+           on_either = {24, 3.1, 21, 99, 289, 344, 163, 104, 100, 105, 140, 249, 143, 84, 40000};
 
 double Encoder::work(bool copying, bool repeating, uint32_t at) const {
     const Work &w = work_on(job.info.arch);
