@@ -127,7 +127,7 @@ def test_padding_of_any_byte_costs_little(arch):
         assert len(patch.make(old, new + byte * 40000, arch)) < size + 20
 
 
-def test_sector_of_many_changes_in_a_long_copy_keeps_to_its_time_for_little():
+def test_sector_of_many_changes_in_a_long_copy_costs_less_than_new_bytes():
     rng = random.Random(4)
     old = rng.randbytes(24000)
     new = bytearray(old)

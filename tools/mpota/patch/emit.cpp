@@ -223,7 +223,7 @@ void Encoder::foresee(uint8_t byte) {
     costs->byte_work[asked_at] += (float)(learning_work * nodes + (same ? w.again : known ? w.otherwise : 0));
 }
 
-const Work on_lx106 = {23.4, 3, 25, 96, 260, 320, 147, 114, 79, 90, 107, 284, 162, 81, 76000},
+const Work on_lx106 = {23.4, 3, 25, 96, 260, 320, 147, 114, 79, 90, 107, 380, 162, 81, 76000},
            on_cortex_m4 = {24.4, 2.9, 22, 78, 288, 312, 135, 95, 88, 81, 122, 296, 139, 48, 62000},
            on_either = {24, 3.1, 21, 99, 289, 344, 163, 104, 100, 105, 140, 249, 143, 84, 40000};
 
