@@ -225,8 +225,8 @@ static void copied(struct patch_state *s, uint32_t old, uint32_t byte) {
     s->old_pos++;
 }
 
-// The byte before and the place of this one, as a context.
-static uint32_t place(const struct patch_state *s) {
+// The byte before and the place of the next one in its instruction.
+static uint32_t surroundings(const struct patch_state *s) {
     return s->last | (uint32_t)s->phase << 8;
 }
 
@@ -237,7 +237,7 @@ static uint32_t changed_by(struct patch_state *s, uint32_t old, uint32_t last) {
         return patch_byte(s, want) - old;
     }
     want = (want - old) & 255;
-    uint32_t a = PATCH_CONTEXT(C_AGAIN, last), b = PATCH_CONTEXT(C_AGAIN + 1, place(s));
+    uint32_t a = PATCH_CONTEXT(C_AGAIN, last), b = PATCH_CONTEXT(C_AGAIN + 1, surroundings(s));
     return last && patch_flag(s, F_AGAIN, a, b, want == last) ? last : patch_tree(s, s->node + N_SUB, 8, want);
 }
 
@@ -248,7 +248,7 @@ int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool diff
         if (n > 1 || !differ) { // else the last one differs, since no other did
             uint32_t f = F_IN + (differ ? n - 2 : s->run_from == s->new_pos ? 3 : 4) * 2 + !!*change;
             int want = !patch_ask(s, PATCH_ASK_EQUAL, old, 1);
-            if (!patch_flag(s, f, PATCH_CONTEXT(C_IN, *old), PATCH_CONTEXT(C_IN + 1, place(s)), want)) {
+            if (!patch_flag(s, f, PATCH_CONTEXT(C_IN, *old), PATCH_CONTEXT(C_IN + 1, surroundings(s)), want)) {
                 *change = 0;
                 copied(s, *old, *old);
                 continue;
@@ -257,7 +257,7 @@ int patch_bytes(struct patch_state *s, const uint8_t *old, uint32_t n, bool diff
         if (patch_may_end(s)) {
             uint32_t f = F_END + at_most(s->subs, 2) * PATCH_RUNS + run_class(s);
             int want = (int)patch_ask(s, PATCH_ASK_END, NULL, 0);
-            if (patch_flag(s, f, PATCH_CONTEXT(C_END, *old), PATCH_CONTEXT(C_END + 1, place(s)), want)) {
+            if (patch_flag(s, f, PATCH_CONTEXT(C_END, *old), PATCH_CONTEXT(C_END + 1, surroundings(s)), want)) {
                 patch_end_copy(s);
                 break;
             }

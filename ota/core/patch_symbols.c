@@ -14,14 +14,15 @@ static const uint32_t logistic[] = {32768, 24743, 17625, 11955, 7812, 4971, 3108
                                     3, 2, 1, 1, 1};
 #define LOGISTIC_END ((sizeof logistic / sizeof *logistic - 1) * STEP)
 
-static uint32_t place(const struct patch_state *s, uint32_t context) {
+// Behind the flags' own.
+static uint32_t weight_of(const struct patch_state *s, uint32_t context) {
     return PATCH_FLAGS + (context * 0x9e3779b1u >> (32 - PATCH_WEIGHT_BITS + s->info.lean));
 }
 
 // A flag: the logit of a 1 is the sum of three weights, its own and one for each context, found by a hash. All three move by what it was less
 // what was expected, rounded up or down as the coder's range happens to be: long runs of zeros cost next to nothing.
 int patch_flag(struct patch_state *s, uint32_t f, uint32_t a, uint32_t b, int want) {
-    int16_t *weights = (int16_t *)s->node + PATCH_NODES, *own = weights + f, *of_a = weights + place(s, a), *of_b = weights + place(s, b);
+    int16_t *weights = (int16_t *)s->node + PATCH_NODES, *own = weights + f, *of_a = weights + weight_of(s, a), *of_b = weights + weight_of(s, b);
     int32_t sum = *own + *of_a + *of_b;
     uint32_t x = (uint32_t)(sum < 0 ? -sum : sum);
     x = x < LOGISTIC_END ? x : LOGISTIC_END - 1;
@@ -37,7 +38,7 @@ int patch_flag(struct patch_state *s, uint32_t f, uint32_t a, uint32_t b, int wa
     if (patch_narrow(s, &c, (c.range >> 16) * p, want)) {
         move = (int32_t)((((65536 - p) << s->haste) + random) >> 7);
         s->ones++;
-        s->haste = s->ones < 128 ? 2 : s->ones < 2048;
+        s->haste = s->ones < 128 ? 2 : s->ones < 2048; // while little is known
         bit = 1;
     }
     *own = (int16_t)(*own + move);
