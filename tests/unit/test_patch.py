@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import random
 import re
 import shutil
@@ -480,6 +481,71 @@ def test_step_of_the_four_least_likely_changes_decodes_however_it_is_fed():
     data = bare[: oracle.h.at] + oracle.coder.stream()
     for cuts in ((), range(len(data)), range(0, len(data), 7), range(0, len(data), 40)):
         assert decode(old, data, cuts) == expected
+
+
+class Longest(patch_oracle.Decoder):
+    """Writes a patch of four literals and a copy behind them, of words that are missed and coded by bytes which all change otherwise than known."""
+
+    flags = nodes = 0
+    steps = ()
+
+    def code_site(self, site, b):
+        self.flags = self.nodes = 0
+        super().code_site(site, b)
+        self.steps = [*self.steps, (self.flags, self.nodes)]
+
+    def flag(self, own, i, context, a, b):
+        self.flags += 1
+        self.coder.forced = int(context in (patch_oracle.SITE, patch_oracle.IN))
+        bit = super().flag(own, i, context, a, b)
+        self.coder.forced = None
+        return bit
+
+    def node(self, n):
+        self.nodes += 1
+        if any(n is start for start in self.starts):
+            self.coder.forced = int(self.new_pos == 4)
+        return super().node(n)
+
+    def tree(self, t, bits):
+        forced = {id(self.kind): 1, id(self.reach): 0, id(self.recents[0]): 11}.get(id(t))
+        i = 1
+        for k in reversed(range(bits)):
+            self.coder.forced = None if forced is None else forced >> k & 1
+            i = 2 * i + self.node(t[i])
+        self.coder.forced = None
+        return i - (1 << bits)
+
+
+def constants(file):
+    """The header's numbers that are sums of numbers."""
+    values = {}
+    for name, text in re.findall(r"#define (PATCH_\w+) (.*)", (ROOT / "ota" / "core" / file).read_text()):
+        with contextlib.suppress(NameError, SyntaxError):
+            values[name] = eval(re.sub(r"(\d)u\b", r"\1", text.partition("//")[0]).replace("/", "//"), {}, values)
+    return values
+
+
+def test_input_of_the_longest_step_is_there_when_it_begins():
+    old = (0x40200010).to_bytes(4, "little") * 300
+    bare = patch.make(old, b"none" + old, "xtensa")
+    if patch.info(bare)["arch"] != "xtensa":  # plain bytes are smaller
+        bare = bare[:3] + bytes([patch.ARCHS.index("xtensa")]) + bare[4:]
+    oracle = Longest(old, bare)
+    oracle.coder, oracle.h.base = Contrary(3), 0x40200000
+    with contextlib.suppress(patch_oracle.Refused):
+        oracle.decode()
+    rare_flag = 16 + 1 / 256  # one in 65536, of a range that may be 256 of these
+    node = patch_oracle.Node()
+    zeros = type("Zeros", (), {"decide": lambda self, k, p: 0})()
+    for _ in range(400):
+        node.decide(zeros)
+    rare_node = 15 - math.log2(node.p) + 1 / 256
+    most = max(flags * rare_flag + nodes * rare_node for flags, nodes in oracle.steps)
+    assert max(oracle.steps) == (14, 36)
+    known = constants("patch_model.h")
+    assert known["PATCH_STEP_BYTES"] == int((most + 8) / 8)  # the step before leaves less than eight bits
+    assert known["PATCH_IN_BYTES"] >= 3 + 2 * known["PATCH_STEP_BYTES"] - 1 + known["PATCH_PAST_END"]
 
 
 class InGapWithoutRule(InGap):
