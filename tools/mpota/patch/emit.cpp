@@ -93,8 +93,6 @@ class RangeEncoder {
     bool begun = false;
 };
 
-const double learning_work = 12; // instructions that a node takes more while it learns
-
 struct Encoder {
     const Job &job;
     const std::vector<Copy> &copies;
@@ -220,19 +218,19 @@ void Encoder::foresee(uint8_t byte) {
     again += same;
     otherwise += known && !same;
     learning += nodes;
-    costs->byte_work[asked_at] += (float)(learning_work * nodes + (same ? w.again : known ? w.otherwise : 0));
+    costs->byte_work[asked_at] += (float)(w.learning * nodes + (same ? w.again : known ? w.otherwise : 0));
 }
 
-const Work on_lx106 = {23.4, 3, 25, 96, 260, 320, 147, 114, 79, 90, 107, 380, 162, 81, 76000},
-           on_cortex_m4 = {24.4, 2.9, 22, 78, 288, 312, 135, 95, 88, 81, 122, 296, 139, 48, 62000},
-           on_either = {24, 3.1, 21, 99, 289, 344, 163, 104, 100, 105, 140, 249, 143, 84, 40000};
+const Work on_lx106 = {23.2, 2.2, 11, 28, 109, 289, 338, 144, 80, 96, 90, 120, 300, 169, 115, 72000},
+           on_cortex_m4 = {24.3, 2.9, 20, 24, 81, 415, 322, 127, 78, 94, 93, 111, 280, 148, 45, 55000},
+           on_either = {24.1, 3, 14, 27, 96, 383, 343, 156, 95, 106, 98, 140, 248, 125, 114, 40000};
 
 double Encoder::work(bool copying, bool repeating, uint32_t at) const {
     const Work &w = work_on(job.info.arch);
     if (repeating) {
         return w.repeat;
     }
-    double coded = w.decision * decisions + w.bit * bits + w.verbatim * verbatim + learning_work * learning;
+    double coded = w.decision * decisions + w.bit * bits + w.verbatim * verbatim + w.learning * learning;
     if (!copying) {
         return coded + (state->new_pos > at ? w.literals : state->repeat ? w.repeat_start : w.start);
     }

@@ -116,10 +116,10 @@ struct Costs {
     uint64_t decisions = 0;
 };
 
-// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for; and `begin`, of first
-// values, flags that learn and searches in tables that are still empty.
+// Instructions of each part of a step, fitted to what real pairs and extreme ones take the chip that an architecture is for: `learning` is what a
+// node takes more while it learns, `begin` what first values, flags that learn and searches in tables that are still empty take.
 struct Work {
-    double decision, bit, verbatim, literals, start, copy, single, changed, again, otherwise, site, alternative, repeat, repeat_start, begin;
+    double decision, bit, learning, verbatim, literals, start, copy, single, changed, again, otherwise, site, alternative, repeat, repeat_start, begin;
 };
 const Work &work_on(uint8_t arch);
 
