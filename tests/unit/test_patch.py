@@ -203,6 +203,17 @@ def test_the_header_that_the_refusals_start_from_is_accepted():
     assert info["format"] == int(re.search(r"\| version \| 1 \| (\d+) \|", (ROOT / "SPEC.md").read_text())[1])
 
 
+def test_logistic_curve_and_first_weights_are_what_the_spec_says():
+    spec = (ROOT / "SPEC.md").read_text()
+    curve = [int(n) for n in re.search(r"but at least 1: ([\d, ]+)\.", spec)[1].split(",")]
+    assert curve == patch_oracle.LOGISTIC == [max(1, round(65536 / (1 + math.exp(n / 2)))) for n in range(25)]
+    code = re.search(r"logistic\[\] = {([^}]+)}", (ROOT / "ota" / "core" / "patch_symbols.c").read_text())[1]
+    assert curve == [int(n) for n in code.split(",")]
+    rows = spec[spec.index("| own weights |") :].partition("\n\n")[0]
+    code = re.findall(r"FIRST\([^,]+, (-?\d+)\)", (ROOT / "ota" / "core" / "patch_model.c").read_text())
+    assert set(re.findall(r"-\d{3,}", rows)) == set(code) - {"0"} and re.search(r"F_AGAIN \| 0 \|", rows)
+
+
 @pytest.mark.parametrize("lean", range(4))
 @pytest.mark.parametrize("shift", range(5, 14))
 def test_state_is_what_the_spec_says(lean, shift):
